@@ -1,0 +1,137 @@
+//! Fan-out: one lane per subscriber, each a machine of small parts; this parent only routes facts to lanes.
+//!
+//! A lane pulls: it asks for a stretch of the log (`Effect::Read`), gets light [`Item`]s, keeps order per
+//! subject, batches, sends, classifies what comes back, retries, opens its breaker, parks what cannot be
+//! delivered together with the later events of its subject, and moves its cursor. It holds no payload.
+
+pub mod lane;
+
+pub mod attempt;
+pub mod backlog;
+pub mod breaker;
+pub mod classify;
+pub mod cursor;
+pub mod dead_letter;
+pub mod retry;
+
+use writ_model::control::ControlFact;
+use writ_model::delivery::{Acknowledgement, Answer, AttemptId};
+use writ_model::id::{DeliveryId, EventId, Generation, Offset, SubjectId};
+use writ_model::taxonomy::{ChangeType, PriorityClass};
+use writ_model::time::{Moment, Timestamp};
+
+use crate::gate::permit::PermitVerdict;
+
+/// Names a lane within one run: its number in configuration order; replays get numbers after those.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LaneId(pub u16);
+
+/// One event as a lane sees it. Only events that the subscriber's filter matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where it is in the log.
+    pub offset: Offset,
+    /// Its id.
+    pub event_id: EventId,
+    /// Orders it.
+    pub subject_id: SubjectId,
+    /// Which life of the subject.
+    pub generation: Generation,
+    /// What it is about.
+    pub change_type: ChangeType,
+    /// Express goes first.
+    pub class: PriorityClass,
+    /// When it was admitted; its age counts from here.
+    pub recorded_at: Timestamp,
+    /// Stored size, for the byte bounds.
+    pub bytes: u32,
+    /// Whether it may be sent.
+    pub permit: PermitVerdict,
+}
+
+/// What dispatch is told.
+#[derive(Debug, Clone)]
+pub enum Fact {
+    /// The answer to a [`Effect::Read`]: matching events in offset order, and where to read on. Comes only
+    /// when there is something to read past `from`: a lane at the head waits for it.
+    Offered(LaneId, Vec<Item>, Offset),
+    /// One attempt ended.
+    Answered(AttemptId, Answer),
+    /// An operator paused a lane: nothing new is sent, in-flight attempts end.
+    Pause(LaneId),
+    /// An operator resumed it.
+    Resume(LaneId),
+    /// An operator redrives one subject's dead-letter sequence.
+    Redrive(LaneId, SubjectId, String),
+    /// The answer to [`Effect::ReadDeadLetters`]: the sequence's events in order, all of them.
+    DeadLettersRead(LaneId, SubjectId, Vec<Item>),
+    /// An operator discards one subject's dead-letter sequence.
+    Discard(LaneId, SubjectId, String),
+}
+
+/// One request to one subscriber: one or more events, each under its permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Answers carry it back.
+    pub id: AttemptId,
+    /// Whose.
+    pub lane: LaneId,
+    /// The events, in order.
+    pub deliveries: Vec<attempt::Delivery>,
+}
+
+/// What dispatch wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Offer the events from this offset on, up to these bounds. At most one is outstanding per lane.
+    Read {
+        /// Whose.
+        lane: LaneId,
+        /// First offset to offer.
+        from: Offset,
+        /// At most so many items.
+        items_max: usize,
+        /// At most so many bytes, but at least one item.
+        bytes_max: usize,
+    },
+    /// Read one subject's dead letters of this lane.
+    ReadDeadLetters(LaneId, SubjectId),
+    /// Make the attempt, once, and answer.
+    Send(Attempt),
+    /// Put this in the journal with the next commit. Not awaited: a crash before it repeats a delivery under
+    /// the same delivery id.
+    Journal(ControlFact),
+    /// This event has settled at this lane.
+    Settled(LaneId, Offset, Acknowledgement),
+    /// For metrics and logs.
+    Note(LaneId, Note),
+}
+
+/// Something worth counting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// So many events were acknowledged by one attempt.
+    Acknowledged(u32),
+    /// An event will be retried at this moment, for this cause.
+    Retried {
+        /// Which event.
+        offset: Offset,
+        /// Why.
+        cause: String,
+        /// When.
+        at: Moment,
+    },
+    /// An event and the later ones of its subject are in the dead letters.
+    DeadLettered {
+        /// Which event.
+        offset: Offset,
+        /// Why.
+        cause: String,
+    },
+    /// The breaker changed: `closed`, `open`, `half_open`.
+    Breaker(&'static str),
+    /// The subscriber is gone (410); its lane stopped.
+    Gone,
+    /// A replay or a redrive reached its end.
+    Caught(DeliveryId),
+}

@@ -1,0 +1,94 @@
+//! The codes of user-visible errors. Each has a page of the same name under `docs/errors/`.
+
+use std::fmt;
+
+/// A code and its title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `WRIT-1001`.
+    pub id: &'static str,
+    /// What it says in a few words.
+    pub title: &'static str,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = $id:literal, $title:literal;)+) => {
+        $(#[doc = $title] pub const $name: Code = Code { id: $id, title: $title };)+
+
+        /// Every code, in order.
+        pub const ALL: &[Code] = &[$($name,)+];
+    };
+}
+
+codes! {
+    CONFIG_UNREADABLE = "WRIT-1001", "configuration file cannot be read";
+    CONFIG_MALFORMED = "WRIT-1002", "configuration is not valid YAML";
+    CONFIG_UNKNOWN_KEY = "WRIT-1003", "configuration has an unknown key";
+    CONFIG_INVALID = "WRIT-1004", "configuration has an invalid value";
+    SECRET_UNRESOLVED = "WRIT-1005", "a secret reference does not resolve";
+    SCHEMA_INVALID = "WRIT-1006", "a schema file cannot be used";
+    POLICY_INVALID = "WRIT-1007", "a policy bundle cannot be used";
+    MAPPING_UNFIT = "WRIT-1008", "the mapping does not fit the source's tables";
+    FILTER_INVALID = "WRIT-1009", "a subscription filter cannot be used";
+
+    SOURCE_UNREACHABLE = "WRIT-2001", "the source database cannot be reached";
+    SLOT_INVALIDATED = "WRIT-2002", "the replication slot was invalidated";
+    SLOT_MISSING = "WRIT-2003", "the replication slot is missing";
+    SOURCE_IDENTITY = "WRIT-2004", "the source is not the one recorded";
+    SOURCE_POSITION = "WRIT-2005", "the source cannot resume from the recorded position";
+    PUBLICATION_UNFIT = "WRIT-2006", "the publication is missing or does not cover the tables";
+    REPLICA_IDENTITY = "WRIT-2007", "a table has no usable replica identity";
+    SOURCE_PROTOCOL = "WRIT-2008", "the source sent something that cannot be decoded";
+    SOURCE_SETTINGS = "WRIT-2009", "the source database is not set up for capture";
+
+    INTAKE_UNAUTHORISED = "WRIT-3001", "the token is missing, wrong or lacks the scope";
+    INTAKE_SIGNATURE = "WRIT-3002", "the signature does not match the body";
+    INTAKE_JSON = "WRIT-3003", "the body is not valid JSON";
+    INTAKE_TOO_LARGE = "WRIT-3004", "the body is too large";
+    INTAKE_NOT_CLOUDEVENT = "WRIT-3005", "the body is not a CloudEvent that this source takes";
+    INTAKE_CONFLICT = "WRIT-3006", "this id was used for other content";
+    INTAKE_BUSY = "WRIT-3007", "the engine cannot take more at the moment";
+    INTAKE_TOPIC = "WRIT-3008", "the webhook topic is not mapped";
+
+    GATE_SCHEMA = "WRIT-4001", "the event does not fit its schema";
+    GATE_CARD_NUMBER = "WRIT-4002", "the event holds a card number";
+    GATE_REFUSED = "WRIT-4003", "policy refuses the event";
+    GATE_HELD = "WRIT-4004", "policy holds the event";
+
+    DISK_FULL = "WRIT-5001", "the disk is full";
+    SYNC_FAILED = "WRIT-5002", "a write or sync failed and the log stopped";
+    LOG_CORRUPT = "WRIT-5003", "a log segment is damaged";
+    STORE_LOCKED = "WRIT-5004", "another engine has this store open";
+    STORE_READ_ONLY = "WRIT-5005", "the store cannot be written";
+    STORE_VERSION = "WRIT-5006", "the store was written by another version";
+    VAULT_UNUSABLE = "WRIT-5007", "the key vault cannot be opened";
+    WRITER_FENCED = "WRIT-5008", "a newer writer has taken over";
+    STORE_MISSING = "WRIT-5009", "there is no store here";
+
+    DELIVERY_EXHAUSTED = "WRIT-6001", "retries are exhausted";
+    DELIVERY_REJECTED = "WRIT-6002", "the subscriber rejected the event";
+    ADDRESS_REFUSED = "WRIT-6003", "the subscriber's address is not allowed";
+    SUBSCRIBER_GONE = "WRIT-6004", "the subscriber answered 410 and was stopped";
+    SUBSCRIBER_UNKNOWN = "WRIT-6005", "there is no such subscriber";
+    TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
+
+    AUDIT_SIGNATURE = "WRIT-7010", "a checkpoint's signature does not verify";
+    AUDIT_ROOT = "WRIT-7011", "a tile or the root does not match";
+    AUDIT_FORK = "WRIT-7012", "two checkpoints of one log contradict each other";
+    AUDIT_ROLLBACK = "WRIT-7013", "the log is shorter than a checkpoint known earlier";
+    AUDIT_MISSING = "WRIT-7014", "an object of the audit log is missing";
+    AUDIT_CANONICAL = "WRIT-7015", "a leaf is not in canonical form";
+    AUDIT_PAIRING = "WRIT-7016", "an intent and its final leaf do not pair";
+    AUDIT_TIME = "WRIT-7017", "leaves are out of time order";
+
+    PORT_TAKEN = "WRIT-8001", "the listening address is taken";
+    NOT_RUNNING = "WRIT-8002", "no running engine answers";
+    DRAIN_EXPIRED = "WRIT-8003", "the drain did not finish in time";
+    NOT_FOUND = "WRIT-8004", "there is nothing at this path";
+}

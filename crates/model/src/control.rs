@@ -1,0 +1,178 @@
+//! Control facts: what the journal holds beside the event stream. Each is durable with the commit that
+//! carries it; state is derived from them and from the events.
+//!
+//! These are promises to the disk: variants and fields are added, never changed or removed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::Acknowledgement;
+use crate::id::{
+    DeliveryId, Epoch, EventId, Incarnation, Offset, Position, SourceName, SubjectId, SubscriberName,
+};
+use crate::taxonomy::{ChangeType, PriorityClass};
+use crate::time::Timestamp;
+use crate::verdict::{PolicyVersion, Reason, WithheldAs};
+
+/// One control fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum ControlFact {
+    /// Every change of this source up to the position is durable here (or was decided not to be stored).
+    SourceProgress(SourceProgress),
+    /// An event that did not enter the stream.
+    Withheld(Withheld),
+    /// A lane's cursor.
+    Cursor(Cursor),
+    /// Events that settled at one subscriber.
+    Settled(SettledBatch),
+    /// An event entered a subscriber's dead letters.
+    DeadLettered(DeadLetter),
+    /// A dead-letter sequence was redriven or discarded.
+    DeadLetterClosed(DeadLetterClosed),
+    /// A lane was paused, resumed or stopped.
+    Lane(LaneChange),
+    /// Final leaves were written for these events.
+    Finalised(Finalised),
+    /// A replay was started, moved on or ended.
+    Replay(ReplayProgress),
+}
+
+/// How far a source is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceProgress {
+    /// Which source.
+    pub source: SourceName,
+    /// Which life of its position space.
+    pub incarnation: Incarnation,
+    /// The last covered position.
+    pub position: Position,
+    /// What the snapshot phase is at: absent when streaming.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+}
+
+/// An event outside the stream. A quarantined card number has no sealed payload: the value is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// The event's id.
+    pub event_id: EventId,
+    /// Held, quarantined or refused.
+    pub withheld: WithheldAs,
+    /// Why.
+    pub reason: Reason,
+    /// Where it came from.
+    pub source: SourceName,
+    /// What it was about.
+    pub change_type: ChangeType,
+    /// Whom it was about, under the internal id.
+    pub subject_id: SubjectId,
+    /// The policy in force.
+    pub policy: PolicyVersion,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The sealed private part as base64, where it may be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+}
+
+/// A subscriber's position: everything up to the watermark is settled, and beyond it the ranges in `done`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Whose.
+    pub subscriber: SubscriberName,
+    /// The owner that wrote it.
+    pub epoch: Epoch,
+    /// All offsets below this are settled; the next to read.
+    pub watermark: Offset,
+    /// Settled ranges above the watermark, first and last offset inclusive, ascending and apart.
+    pub done: Vec<(Offset, Offset)>,
+}
+
+/// Events that settled at one subscriber since the last such fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettledBatch {
+    /// Where.
+    pub subscriber: SubscriberName,
+    /// Offset and how it ended.
+    pub items: Vec<(Offset, Acknowledgement)>,
+}
+
+/// One dead letter. The events of one subject at one subscriber form a sequence in offset order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Where it was not delivered.
+    pub subscriber: SubscriberName,
+    /// The event.
+    pub offset: Offset,
+    /// Its id.
+    pub event_id: EventId,
+    /// Its stable delivery id.
+    pub delivery_id: DeliveryId,
+    /// Whose sequence it is in.
+    pub subject_id: SubjectId,
+    /// What it was about.
+    pub change_type: ChangeType,
+    /// Its class.
+    pub class: PriorityClass,
+    /// What went wrong (`http_422`, `attempts_exhausted`), or `behind` for an event that waits for an
+    /// earlier one of its subject.
+    pub cause: String,
+    /// Attempts made.
+    pub attempts: u32,
+    /// When it was parked.
+    pub at: Timestamp,
+}
+
+/// How a dead-letter sequence, or a part of it, left the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetterClosed {
+    /// Where.
+    pub subscriber: SubscriberName,
+    /// Whose sequence.
+    pub subject_id: SubjectId,
+    /// The last offset that left.
+    pub through: Offset,
+    /// `redriven` or `discarded`.
+    pub how: String,
+    /// Who did it.
+    pub actor: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A change of a lane's running state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneChange {
+    /// Whose lane.
+    pub subscriber: SubscriberName,
+    /// `running`, `paused` or `gone`.
+    pub state: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Events whose final leaf is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finalised {
+    /// Their offsets.
+    pub offsets: Vec<Offset>,
+}
+
+/// A replay of the log to one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayProgress {
+    /// Names the replay.
+    pub id: String,
+    /// To whom.
+    pub subscriber: SubscriberName,
+    /// First offset of the range.
+    pub from: Offset,
+    /// First offset after the range.
+    pub to: Offset,
+    /// Next offset to replay.
+    pub next: Offset,
+    /// `running`, `paused`, `done` or `cancelled`.
+    pub state: String,
+    /// How many events it delivered so far.
+    pub delivered: u64,
+}

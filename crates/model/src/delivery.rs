@@ -1,0 +1,140 @@
+//! Attempts, answers and outcomes. A connector reports an [`Answer`] as it came; what it means is decided
+//! in `writ-kernel`'s dispatch.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// Numbers an attempt within one run of the engine. Answers carry it back, however late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AttemptId(pub u64);
+
+/// What came back from one attempt, uninterpreted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// An HTTP response. The body is judged by the connector's ack rules and dropped.
+    Http(HttpAnswer),
+    /// The sink made it durable itself (a file was written and synced).
+    Durable,
+    /// No answer: the attempt failed on this side of the wire.
+    Failed(Fault),
+    /// A batch that the subscriber answers item by item, in the order of the items.
+    PerItem(Vec<Answer>),
+}
+
+/// The parts of an HTTP response that classification may read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HttpAnswer {
+    /// Status code.
+    pub status: u16,
+    /// `Retry-After`, as it came: seconds or an HTTP date.
+    pub retry_after: Option<String>,
+    /// `Date`, as it came; a date form of `Retry-After` is read against it.
+    pub date: Option<String>,
+    /// SHA-256 of the body, for the acknowledgement record.
+    pub body_sha256: Option<[u8; 32]>,
+}
+
+/// Why an attempt had no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The name did not resolve.
+    Resolve,
+    /// Every resolved address is one the operator did not allow (SSRF guard).
+    AddressRefused,
+    /// No connection.
+    Connect,
+    /// TLS failed.
+    Tls,
+    /// The connection broke before the request was wholly written: not processed.
+    SendBroken,
+    /// The connection broke after the request was written: may have been processed.
+    AnswerBroken,
+    /// No answer in time: may have been processed.
+    Timeout,
+    /// A local sink failed (disk full, permission).
+    LocalSink,
+    /// The connector could not build the request (an oversized or unencodable event).
+    Unsendable,
+}
+
+impl Fault {
+    /// The word in metrics, listings and acknowledgement records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resolve => "resolve",
+            Self::AddressRefused => "address_refused",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::SendBroken => "send_broken",
+            Self::AnswerBroken => "answer_broken",
+            Self::Timeout => "timeout",
+            Self::LocalSink => "local_sink",
+            Self::Unsendable => "unsendable",
+        }
+    }
+}
+
+/// What an answer means for one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Acknowledged.
+    Acknowledged,
+    /// Not this time; the subscriber may have named a wait.
+    Retry {
+        /// What went wrong, for listings: `http_503`, `connect`.
+        cause: String,
+        /// The wait that the subscriber asked for.
+        wait: Option<Duration>,
+    },
+    /// Never: the subscriber refuses this item.
+    Rejected {
+        /// What it answered.
+        cause: String,
+    },
+    /// The subscriber is gone for good (410): the lane stops.
+    SubscriberGone,
+}
+
+/// How one event ended at one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledAs {
+    /// Acknowledged.
+    Acknowledged,
+    /// In the dead letters.
+    DeadLettered,
+    /// A permit was refused: policy withholds it from this subscriber.
+    Withheld,
+    /// Not settled when the time to settle passed.
+    Pending,
+}
+
+impl SettledAs {
+    /// The word in acknowledgement records.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::DeadLettered => "dead_lettered",
+            Self::Withheld => "withheld",
+            Self::Pending => "pending",
+        }
+    }
+}
+
+/// One subscriber's part in an event's receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// How it ended.
+    pub settled: SettledAs,
+    /// When.
+    pub at: Timestamp,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// SHA-256 of the response body, hex, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer_sha256: Option<String>,
+}

@@ -1,0 +1,27 @@
+//! The words of Writ: every type that a change passes through between a source and a receipt.
+//!
+//! Plain data only. Nothing here decides, waits, or touches the world; decisions are in `writ-kernel`.
+//! Read in module order and you follow one change's journey (see `ARCHITECTURE.md`).
+
+pub mod id;
+pub mod time;
+
+pub mod value;
+
+pub mod taxonomy;
+
+pub mod change;
+
+pub mod mapping;
+
+pub mod envelope;
+
+pub mod cloudevent;
+
+pub mod verdict;
+
+pub mod control;
+
+pub mod delivery;
+
+pub mod code;

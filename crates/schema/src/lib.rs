@@ -1,0 +1,5 @@
+//! Does this data match its schema, and how does a CloudEvent look on the wire?
+
+pub mod registry;
+
+pub mod cloudevents;

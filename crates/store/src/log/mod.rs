@@ -1,0 +1,130 @@
+//! The log: events, control facts and leaves in one order, made durable together.
+//!
+//! ```text
+//! offset   0      1       2       3       4       5
+//!        +------+-------+-------+-------+-------+-------+
+//!        | Event| Event | Leaf  | Leaf  | Fact  | Event | ...
+//!        +------+-------+-------+-------+-------+-------+
+//!        |<------- commit 0: one sync ----->|<- commit 1
+//! ```
+//!
+//! Offsets are ordered and opaque; a reader may meet gaps. One writer, fenced by its epoch.
+
+use writ_model::control::ControlFact;
+use writ_model::envelope::ClearHeader;
+use writ_model::id::{Epoch, Offset, Sequence, Slot};
+use writ_model::time::Timestamp;
+use writ_model::verdict::Decision;
+
+use crate::error::{AppendError, ReadError};
+use crate::seal::{Sealed, SealedPart};
+
+/// An event to be appended.
+#[derive(Debug)]
+pub struct NewEvent {
+    /// Made from a `Cleared` by [`crate::seal`], and from nothing else.
+    pub sealed: Sealed,
+    /// Must be the slot's tail plus one, else the append is refused whole.
+    pub sequence: Sequence,
+    /// When its final leaf is due at the latest.
+    pub settle_by: Timestamp,
+    /// Its intent leaf, canonical bytes.
+    pub intent: Vec<u8>,
+}
+
+/// What one append makes durable: all of it or nothing.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// Events, in order.
+    pub events: Vec<NewEvent>,
+    /// Control facts, in order, after the events.
+    pub facts: Vec<ControlFact>,
+    /// Leaves other than the events' intents, canonical bytes; their indices follow the intents'.
+    pub leaves: Vec<Vec<u8>>,
+}
+
+/// Where an append went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The events' offsets, in order.
+    pub offsets: Vec<Offset>,
+    /// The log's end after this commit: the next offset to be given.
+    pub end: Offset,
+    /// Audit-log index of the first leaf: intents in event order, then the other leaves.
+    pub first_leaf: u64,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Where.
+    pub offset: Offset,
+    /// Number in the slot.
+    pub sequence: Sequence,
+    /// The clear part.
+    pub header: ClearHeader,
+    /// The gate's decision.
+    pub decision: Decision,
+    /// The sealed parts, each naming its key.
+    pub parts: Vec<SealedPart>,
+    /// Index of its intent leaf in the audit log.
+    pub intent_index: u64,
+    /// When its final leaf is due at the latest.
+    pub settle_by: Timestamp,
+    /// Stored size in bytes.
+    pub bytes: u32,
+}
+
+/// One record of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// An event.
+    Event(Box<StoredEvent>),
+    /// A control fact.
+    Fact(Offset, ControlFact),
+    /// A leaf: its audit-log index and canonical bytes (intents included, right after their events).
+    Leaf(Offset, u64, Vec<u8>),
+}
+
+impl Record {
+    /// Where it is.
+    pub fn offset(&self) -> Offset {
+        match self {
+            Self::Event(event) => event.offset,
+            Self::Fact(offset, _) | Self::Leaf(offset, ..) => *offset,
+        }
+    }
+}
+
+/// The writer's side. One per store; a second opening is refused (`WRIT-5004`).
+pub trait Log: Send {
+    /// Appends one commit and syncs it. When it returns `Ok`, all of it survives a power cut; on any
+    /// error but `Indeterminate` nothing of it was stored. After a failed write or sync the log is
+    /// poisoned: every later append fails, and only a new opening (which reads the tail) goes on.
+    fn append(&mut self, epoch: Epoch, commit: Commit) -> Result<Appended, AppendError>;
+
+    /// A handle for reading what is committed, from any thread.
+    fn reader(&self) -> Box<dyn LogReader>;
+
+    /// The oldest offset that is still stored.
+    fn start(&self) -> Offset;
+
+    /// The next offset to be given.
+    fn end(&self) -> Offset;
+
+    /// The slot's last given number; zero when it has none.
+    fn tail(&self, slot: Slot) -> Sequence;
+
+    /// How many leaves the log has given an index.
+    fn leaf_count(&self) -> u64;
+
+    /// Drops whole segments all of whose records are below `keep_from`. Returns the new start.
+    fn truncate_before(&mut self, keep_from: Offset) -> Result<Offset, AppendError>;
+}
+
+/// The readers' side: sees committed records only, in order, while the writer goes on.
+pub trait LogReader: Send {
+    /// Records from `from` on, as many as fit `bytes_max`, at least one if there is one; empty at the end.
+    /// `from` below the start is an error (`ReadError::BehindRetention`).
+    fn read(&mut self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
+}

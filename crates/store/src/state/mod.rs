@@ -1,0 +1,81 @@
+//! Derived state: what the log's records add up to, for questions that a scan would be too slow for.
+//!
+//! Applied behind the commits, atomically with the offset it is applied up to; rebuilt from there after a
+//! crash. Never on the commit path.
+
+use writ_model::control::{Cursor, DeadLetter, LaneChange, ReplayProgress, SourceProgress, Withheld};
+use writ_model::delivery::Acknowledgement;
+use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::time::Timestamp;
+
+use crate::error::StateError;
+use crate::log::Record;
+
+/// An event without a final leaf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenEvent {
+    /// Where.
+    pub offset: Offset,
+    /// Its id.
+    pub event_id: EventId,
+    /// Its intent leaf.
+    pub intent_index: u64,
+    /// When it is final whatever happens.
+    pub settle_by: Timestamp,
+    /// Subscribers that settled it.
+    pub settled: Vec<(SubscriberName, Acknowledgement)>,
+}
+
+/// What was derived. `apply` is called by one thread; the questions may come from any.
+pub trait State: Send + Sync {
+    /// Applies records in log order, each once: those below [`State::applied`] are skipped. Atomic with the
+    /// new applied offset; not synced.
+    fn apply(&self, records: &[Record], through: Offset) -> Result<(), StateError>;
+
+    /// The next offset to apply.
+    fn applied(&self) -> Offset;
+
+    /// Makes everything applied so far survive a power cut.
+    fn sync(&self) -> Result<(), StateError>;
+
+    /// How far a source is durable.
+    fn source(&self, source: &SourceName) -> Result<Option<SourceProgress>, StateError>;
+
+    /// A subscriber's cursor.
+    fn cursor(&self, subscriber: &SubscriberName) -> Result<Option<Cursor>, StateError>;
+
+    /// The last recorded change of a lane's running state.
+    fn lane(&self, subscriber: &SubscriberName) -> Result<Option<LaneChange>, StateError>;
+
+    /// Dead letters of a subscriber in (subject, offset) order, after the given one.
+    fn dead_letters(
+        &self,
+        subscriber: &SubscriberName,
+        after: Option<(SubjectId, Offset)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StateError>;
+
+    /// How many dead letters a subscriber has.
+    fn dead_letter_count(&self, subscriber: &SubscriberName) -> Result<u64, StateError>;
+
+    /// Where an event is.
+    fn find_event(&self, event_id: EventId) -> Result<Option<Offset>, StateError>;
+
+    /// A subject's events, oldest first, after the given offset.
+    fn events_of(&self, subject: SubjectId, after: Option<Offset>, limit: usize) -> Result<Vec<Offset>, StateError>;
+
+    /// How an event settled so far.
+    fn acknowledgements(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, StateError>;
+
+    /// Events without a final leaf, from an offset on.
+    fn open_events(&self, from: Offset, limit: usize) -> Result<Vec<OpenEvent>, StateError>;
+
+    /// Events outside the stream, newest last, after the given id.
+    fn withheld(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Withheld>, StateError>;
+
+    /// Replays that are not done.
+    fn replays(&self) -> Result<Vec<ReplayProgress>, StateError>;
+
+    /// The first event recorded at or after this time; the log's applied end when there is none.
+    fn offset_at(&self, time: Timestamp) -> Result<Offset, StateError>;
+}

@@ -1,0 +1,111 @@
+//! The key vault: subjects, their keys, and their last-known state.
+//!
+//! One record per subject, found by a keyed hash of its natural key: internal id, generation, wrapped keys
+//! per purpose, sealed last-known state. Mutable, in its own files, never in the log. Keys are durable before
+//! anything sealed under them is; last-known state lags and is re-derived from the log after a crash.
+
+use std::collections::BTreeMap;
+
+use writ_model::id::{Generation, KeyHash, Offset, SubjectId};
+use writ_model::taxonomy::ChangeType;
+use writ_model::value::Attributes;
+use zeroize::ZeroizeOnDrop;
+
+use crate::error::VaultError;
+
+/// What a key is for; each has its own rule of destruction (ADR 0002).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Payloads in the log, last-known state.
+    Content,
+    /// Audit tags and openings; outlives content.
+    Evidence,
+    /// Proof of suppression.
+    Suppression,
+    /// Open privacy cases.
+    Case,
+}
+
+/// A 256-bit key. Zeroed when dropped, never printed.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct SubjectKey(pub [u8; 32]);
+
+impl std::fmt::Debug for SubjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SubjectKey(<hidden>)")
+    }
+}
+
+/// A subject as capture needs it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Internal id.
+    pub subject_id: SubjectId,
+    /// Present life.
+    pub generation: Generation,
+    /// The last-known attributes, per change type; what detection diffs against.
+    pub last_known: BTreeMap<ChangeType, Attributes>,
+    /// The subject was erased and no new generation was opened.
+    pub is_erased: bool,
+    /// Content key of the present generation, unless destroyed.
+    pub content: Option<SubjectKey>,
+    /// Evidence key of the present generation, unless destroyed.
+    pub evidence: Option<SubjectKey>,
+}
+
+/// A subject seen for the first time. Keys and id are random bytes that the caller drew.
+#[derive(Debug, Clone)]
+pub struct NewSubject {
+    /// Where it will be found.
+    pub key_hash: KeyHash,
+    /// Internal id.
+    pub subject_id: SubjectId,
+    /// Content key.
+    pub content: SubjectKey,
+    /// Evidence key.
+    pub evidence: SubjectKey,
+}
+
+/// What an event did to a subject's last-known state.
+#[derive(Debug, Clone)]
+pub struct Remember {
+    /// Where the subject is found after the change.
+    pub key_hash: KeyHash,
+    /// Where it was found before, when its key changed.
+    pub old_key_hash: Option<KeyHash>,
+    /// Which attribute group.
+    pub change_type: ChangeType,
+    /// Its attributes now; `None` forgets the group.
+    pub attributes: Option<Attributes>,
+}
+
+/// Subjects, keys, last-known state.
+pub trait Vault: Send {
+    /// The subject under this key hash.
+    fn find(&self, key_hash: KeyHash) -> Result<Option<Subject>, VaultError>;
+
+    /// The subject's present key hash, by internal id.
+    fn locate(&self, subject_id: SubjectId) -> Result<Option<KeyHash>, VaultError>;
+
+    /// One key; `None` when it was destroyed or never existed.
+    fn key(&self, subject: SubjectId, generation: Generation, purpose: Purpose) -> Result<Option<SubjectKey>, VaultError>;
+
+    /// Adds subjects. When it returns, their keys survive a power cut: one sync for the whole batch.
+    fn create(&mut self, subjects: &[NewSubject]) -> Result<(), VaultError>;
+
+    /// Moves last-known states on, as of log offset `through` (exclusive). Not synced: after a crash the
+    /// log's events from [`Vault::remembered`] on are applied again.
+    fn remember(&mut self, changes: &[Remember], through: Offset) -> Result<(), VaultError>;
+
+    /// The log offset up to which last-known states are in place.
+    fn remembered(&self) -> Offset;
+
+    /// Syncs what [`Vault::remember`] wrote.
+    fn sync(&mut self) -> Result<(), VaultError>;
+
+    /// Destroys keys: removes the wrapped keys of these purposes, then rotates the key-encryption key of the
+    /// subject's bucket and re-wraps the survivors, so that yesterday's copy of the vault cannot open them.
+    /// Durable when it returns. Forgets the last-known state when `Content` is among the purposes.
+    fn destroy(&mut self, subject: SubjectId, generation: Generation, purposes: &[Purpose]) -> Result<(), VaultError>;
+}
