@@ -31,3 +31,9 @@ pub struct Sealed {
     decision: Decision,
     parts: Vec<SealedPart>,
 }
+
+impl std::fmt::Debug for SealedPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SealedPart({} bytes)", self.ciphertext.len())
+    }
+}
