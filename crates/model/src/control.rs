@@ -19,6 +19,11 @@ use crate::verdict::{PolicyVersion, Reason, WithheldAs};
 pub enum ControlFact {
     /// Every change of this source up to the position is durable here (or was decided not to be stored).
     SourceProgress(SourceProgress),
+    /// The last change of a source whose events are in the log; may be ahead of the resume point, inside a
+    /// large transaction. A change at or before it is a duplicate.
+    Covered(Covered),
+    /// A pushed change was taken; the same producer id again is a duplicate, or a conflict.
+    Intake(IntakeSeen),
     /// An event that did not enter the stream.
     Withheld(Withheld),
     /// A lane's cursor.
@@ -49,6 +54,32 @@ pub struct SourceProgress {
     /// What the snapshot phase is at: absent when streaming.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+}
+
+/// How far a source's changes are in the log, inside transactions too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    /// Which source.
+    pub source: SourceName,
+    /// Which life of its position space.
+    pub incarnation: Incarnation,
+    /// The last change.
+    pub position: Position,
+}
+
+/// A pushed change that was taken, for dedup by its producer's id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntakeSeen {
+    /// Keyed hash of (tenant, source, producer id) in event-id form; also the events' causation id.
+    pub causation_id: EventId,
+    /// Which source.
+    pub source: SourceName,
+    /// Keyed hash of the content, hex.
+    pub content_hash: String,
+    /// How many events came of it.
+    pub events: u32,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// An event outside the stream. A quarantined card number has no sealed payload: the value is not kept.

@@ -3,7 +3,7 @@
 //! Applied behind the commits, atomically with the offset it is applied up to; rebuilt from there after a
 //! crash. Never on the commit path.
 
-use writ_model::control::{Cursor, DeadLetter, LaneChange, ReplayProgress, SourceProgress, Withheld};
+use writ_model::control::{Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld};
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::time::Timestamp;
@@ -40,6 +40,12 @@ pub trait State: Send + Sync {
 
     /// How far a source is durable.
     fn source(&self, source: &SourceName) -> Result<Option<SourceProgress>, StateError>;
+
+    /// The last change of a source whose events are in the log.
+    fn covered(&self, source: &SourceName) -> Result<Option<Covered>, StateError>;
+
+    /// A pushed change that was taken before, by its causation id.
+    fn intake(&self, causation_id: EventId) -> Result<Option<IntakeSeen>, StateError>;
 
     /// A subscriber's cursor.
     fn cursor(&self, subscriber: &SubscriberName) -> Result<Option<Cursor>, StateError>;
