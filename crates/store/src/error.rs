@@ -23,6 +23,14 @@ pub enum AppendError {
         /// The sequence that was given.
         given: Sequence,
     },
+    /// The commit is larger than any commit may be; nothing was stored.
+    #[error("append of {bytes} bytes: a commit may have {bytes_max}; split it")]
+    TooLarge {
+        /// How much.
+        bytes: u64,
+        /// How much it may be.
+        bytes_max: u64,
+    },
     /// A newer writer has the log; nothing was stored.
     #[error("append with epoch {}: epoch {} has taken over", given.0, current.0)]
     Fenced {
@@ -92,6 +100,9 @@ pub enum ReadError {
 /// A sealed part does not open.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
+    /// The plaintext cannot be sealed: it has no JSON form, or is longer than AES-GCM allows.
+    #[error("private part cannot be sealed")]
+    DoesNotSeal,
     /// The key is not the right one, or the part or its header was altered.
     #[error("sealed part does not open: wrong key or altered data")]
     DoesNotOpen,

@@ -1,1 +1,8 @@
-//! To be written.
+//! Contract suites: what every form of a store trait must do, as plain functions that panic on a breach.
+//! The disk form, the memory twin and the simulated disk all pass the same suite.
+
+pub mod log;
+pub mod state;
+pub mod vault;
+
+pub(crate) mod sample;

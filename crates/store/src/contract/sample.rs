@@ -1,0 +1,104 @@
+//! Made-up events for the contract suites and tests. Never handed out of this crate: outside it, only the
+//! gate and the seal lead to the log.
+
+use writ_model::control::{ControlFact, SourceProgress};
+use writ_model::envelope::{ClearHeader, EventData, PrivatePart};
+use writ_model::id::{
+    EventId, Generation, Incarnation, Position, RecordKey, Sequence, Slot, SourceName, SubjectId, TenantId,
+};
+use writ_model::taxonomy::{ChangeType, Entity, Operation, PriorityClass};
+use writ_model::time::{Hlc, Timestamp};
+use writ_model::value::Value;
+use writ_model::verdict::{Decision, PolicyVersion};
+
+use crate::log::NewEvent;
+use crate::seal::{Sealed, SealedPart};
+use crate::vault::Purpose;
+
+/// An event id that is made of a number.
+pub(crate) fn event_id(number: u64) -> EventId {
+    format!("019aa400-0000-7000-8000-{number:012x}").parse().expect("a UUID of fixed form")
+}
+
+/// A clear header; its slot is the number's.
+pub(crate) fn header(number: u64) -> ClearHeader {
+    let mut subject = [0x5a; 16];
+    subject[8..].copy_from_slice(&number.to_be_bytes());
+    ClearHeader {
+        event_id: event_id(number),
+        tenant: TenantId::new("shop").expect("a name"),
+        source: SourceName::new("crm").expect("a name"),
+        change_type: ChangeType::Email,
+        operation: Operation::Update,
+        entity: Entity::Customer,
+        subject_id: SubjectId(subject),
+        generation: Generation::FIRST,
+        slot: Slot::new((number % u64::from(Slot::COUNT)) as u16),
+        hlc: Hlc { millis: 1_764_000_000_000 + number, counter: 1, node: 2 },
+        time: Timestamp(1_764_000_000_000_000),
+        recorded_at: Timestamp(1_764_000_000_500_000),
+        schema_major: 1,
+        location: None,
+        locale: Some("de-DE".to_owned()),
+    }
+}
+
+/// A private part with one attribute.
+pub(crate) fn private(email: &str) -> PrivatePart {
+    PrivatePart {
+        key: RecordKey(vec!["17".to_owned()]),
+        old_key: None,
+        table: "customer".to_owned(),
+        incarnation: Incarnation("pg-7".to_owned()),
+        position: Position { commit: 9, ordinal: 1 },
+        transaction: None,
+        producer_id: None,
+        causation_id: event_id(0),
+        data: EventData {
+            key: vec!["17".to_owned()],
+            before: None,
+            after: Some([("email".to_owned(), Value::Text(email.to_owned()))].into()),
+            unseen: Vec::new(),
+        },
+    }
+}
+
+/// A decision that withholds something, so that every field is exercised.
+pub(crate) fn decision() -> Decision {
+    Decision {
+        class: PriorityClass::Standard,
+        policy: PolicyVersion("default@sha256:00".to_owned()),
+        schema: "email.v1+sha256:11".to_owned(),
+        deny_subscribers: vec!["ads".to_owned()],
+        withhold: vec!["birthday".to_owned()],
+    }
+}
+
+/// An event to append: `number` names it and fills its sealed bytes, `bytes` is how many there are.
+pub(crate) fn event(slot: Slot, sequence: u64, number: u64, bytes: usize) -> NewEvent {
+    let mut header = header(number);
+    header.slot = slot;
+    let part = SealedPart {
+        subject_id: header.subject_id,
+        generation: header.generation,
+        purpose: Purpose::Content,
+        nonce: [number as u8; 12],
+        ciphertext: (0..bytes).map(|at| (number as usize * 31 + at) as u8).collect(),
+    };
+    NewEvent {
+        sealed: Sealed::from_parts(header, decision(), vec![part]),
+        sequence: Sequence(sequence),
+        settle_by: Timestamp(1_764_000_600_000_000),
+        intent: format!("intent {number}").into_bytes(),
+    }
+}
+
+/// A control fact that names a number.
+pub(crate) fn fact(number: u64) -> ControlFact {
+    ControlFact::SourceProgress(SourceProgress {
+        source: SourceName::new("crm").expect("a name"),
+        incarnation: Incarnation("pg-7".to_owned()),
+        position: Position { commit: number, ordinal: 0 },
+        snapshot: None,
+    })
+}
