@@ -14,9 +14,11 @@ pub mod cursor;
 pub mod dead_letter;
 pub mod retry;
 
+use std::time::Duration;
+
 use writ_model::control::ControlFact;
 use writ_model::delivery::{Acknowledgement, Answer, AttemptId};
-use writ_model::id::{DeliveryId, EventId, Generation, Offset, SubjectId};
+use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubjectId};
 use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
 
@@ -33,6 +35,8 @@ pub struct Item {
     pub offset: Offset,
     /// Its id.
     pub event_id: EventId,
+    /// The configured source it came from; part of the delivery id.
+    pub source: SourceName,
     /// Orders it.
     pub subject_id: SubjectId,
     /// Which life of the subject.
@@ -41,7 +45,7 @@ pub struct Item {
     pub change_type: ChangeType,
     /// Express goes first.
     pub class: PriorityClass,
-    /// When it was admitted; its age counts from here.
+    /// When it was admitted.
     pub recorded_at: Timestamp,
     /// Stored size, for the byte bounds.
     pub bytes: u32,
@@ -63,10 +67,13 @@ pub enum Fact {
     Resume(LaneId),
     /// An operator redrives one subject's dead-letter sequence.
     Redrive(LaneId, SubjectId, String),
-    /// The answer to [`Effect::ReadDeadLetters`]: the sequence's events in order, all of them.
+    /// The answer to [`Effect::ReadDeadLetters`]: the sequence's events in offset order from its first on,
+    /// at least one if there is one. What is left out is asked for again when these are delivered.
     DeadLettersRead(LaneId, SubjectId, Vec<Item>),
     /// An operator discards one subject's dead-letter sequence.
     Discard(LaneId, SubjectId, String),
+    /// An operator cancels a replay; the lane ends. Ignored for a live lane.
+    Cancel(LaneId),
 }
 
 /// One request to one subscriber: one or more events, each under its permit.
@@ -94,7 +101,8 @@ pub enum Effect {
         /// At most so many bytes, but at least one item.
         bytes_max: usize,
     },
-    /// Read one subject's dead letters of this lane.
+    /// Read one subject's dead letters of this lane. To be served after everything that was emitted before
+    /// it is committed and applied.
     ReadDeadLetters(LaneId, SubjectId),
     /// Make the attempt, once, and answer.
     Send(Attempt),
@@ -128,6 +136,19 @@ pub enum Note {
         /// Why.
         cause: String,
     },
+    /// The subscriber asked for a wait; `asked` is its word, `until` is when the lane sends again. They
+    /// differ by more than jitter when the operator's bound cut the wait.
+    Throttled {
+        /// The wait that it named.
+        asked: Duration,
+        /// When the lane sends again.
+        until: Moment,
+        /// The operator's bound cut it.
+        bounded: bool,
+    },
+    /// The lane has no room for another parked subject: the event is retried at the longest interval until
+    /// dead letters are redriven or discarded.
+    DeadLettersFull,
     /// The breaker changed: `closed`, `open`, `half_open`.
     Breaker(&'static str),
     /// The subscriber is gone (410); its lane stopped.
