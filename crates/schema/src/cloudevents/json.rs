@@ -1,0 +1,222 @@
+//! The JSON event format: one event, and a batch.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use writ_model::cloudevent::CloudEvent;
+
+use super::attribute::{Attributes, broken};
+use super::{BATCH_EVENTS_MAX, SPEC_VERSION, View, WireError, media};
+
+/// One event as a JSON object. Attributes are text, so the encoding cannot fail.
+pub(super) fn encode(event: &CloudEvent) -> Vec<u8> {
+    let mut object = Map::new();
+    let mut set = |name: &str, value: &str| {
+        object.insert(name.to_owned(), Value::from(value));
+    };
+    set("specversion", SPEC_VERSION);
+    set("id", &event.id);
+    set("source", &event.source);
+    set("type", &event.event_type);
+    let optional = [
+        ("subject", &event.subject),
+        ("time", &event.time),
+        ("datacontenttype", &event.data_content_type),
+        ("dataschema", &event.data_schema),
+    ];
+    for (name, value) in optional {
+        value.iter().for_each(|v| set(name, v));
+    }
+    event.extensions.iter().for_each(|(name, value)| set(name, value));
+    if let Some(data) = &event.data {
+        let name = if event.is_base64 { "data_base64" } else { "data" };
+        object.insert(name.to_owned(), data.clone());
+    }
+    Value::Object(object).to_string().into_bytes()
+}
+
+/// Several events as one JSON array, in the order given, to be sent as [`super::BATCH`]. Uses each view's
+/// own structured encoding.
+pub fn batch<'a>(views: impl IntoIterator<Item = &'a View>) -> Vec<u8> {
+    let mut bytes = vec![b'['];
+    for view in views {
+        if bytes.len() > 1 {
+            bytes.push(b',');
+        }
+        bytes.extend_from_slice(view.structured());
+    }
+    bytes.push(b']');
+    bytes
+}
+
+/// Reads one event in structured mode. A null attribute counts as absent, and so do null data.
+pub fn decode_structured(body: &[u8]) -> Result<CloudEvent, WireError> {
+    match parse::<Element>(body)? {
+        Element::Event(members) => event_from(members),
+        Element::Other => Err(WireError::Shape { expected: "a JSON object" }),
+    }
+}
+
+/// Reads a batch; an empty one is valid. One wrong event makes the whole batch an error: nothing of it may
+/// be taken, so that the sender can send it again as it is.
+pub fn decode_batch(body: &[u8]) -> Result<Vec<CloudEvent>, WireError> {
+    let Elements(elements) = parse(body)?;
+    let elements = elements.ok_or(WireError::Shape { expected: "a JSON array of objects" })?;
+    if elements.len() > BATCH_EVENTS_MAX {
+        return Err(WireError::TooMany { max: BATCH_EVENTS_MAX, what: "events in a batch" });
+    }
+    let decode = |(index, element)| {
+        let event = match element {
+            Element::Event(members) => event_from(members),
+            Element::Other => Err(WireError::Shape { expected: "a JSON object" }),
+        };
+        event.map_err(|error| WireError::InBatch { index, error: Box::new(error) })
+    };
+    elements.into_iter().enumerate().map(decode).collect()
+}
+
+fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, WireError> {
+    serde_json::from_slice(body).map_err(|e| WireError::Json { line: e.line(), column: e.column() })
+}
+
+fn event_from(members: Vec<(String, Value)>) -> Result<CloudEvent, WireError> {
+    let mut attributes = Attributes::default();
+    let (mut data, mut base64) = (None, None);
+    for (name, value) in members {
+        match (name.as_str(), value) {
+            (_, Value::Null) => {}
+            ("data", value) => once(&mut data, value)?,
+            ("data_base64", value) => once(&mut base64, value)?,
+            (name, value) => attributes.add(name, text_of(name, value)?)?,
+        }
+    }
+    let mut event = attributes.into_event()?;
+    (event.data, event.is_base64) = match (data, base64) {
+        (Some(_), Some(_)) => return Err(WireError::Data { rule: "both data and data_base64 are given" }),
+        (None, Some(encoded)) => (Some(checked_base64(encoded)?), true),
+        (data, None) => (data, false),
+    };
+    let is_json = event.is_base64 || media::is_json(event.data_content_type.as_deref());
+    if !is_json && event.data.as_ref().is_some_and(|d| !d.is_string()) {
+        return Err(WireError::Data { rule: "must be a string, since datacontenttype is not JSON" });
+    }
+    Ok(event)
+}
+
+fn once(place: &mut Option<Value>, value: Value) -> Result<(), WireError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(WireError::Data { rule: "given twice" }),
+    }
+}
+
+fn checked_base64(value: Value) -> Result<Value, WireError> {
+    let is_base64 = value.as_str().is_some_and(|text| super::binary::from_base64(text).is_some());
+    if is_base64 {
+        Ok(value)
+    } else {
+        Err(WireError::Data { rule: "data_base64 must be base64 text (RFC 4648)" })
+    }
+}
+
+/// Core attributes are strings; extensions may also be a Boolean or a 32-bit Integer, read as their
+/// canonical text.
+fn text_of(name: &str, value: Value) -> Result<String, WireError> {
+    const CORE: [&str; 8] =
+        ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"];
+    match value {
+        Value::String(text) => Ok(text),
+        _ if CORE.contains(&name) => Err(broken(name, "must be a string")),
+        Value::Bool(truth) => Ok(truth.to_string()),
+        Value::Number(number) => match number.as_i64().map(i32::try_from) {
+            Some(Ok(integer)) => Ok(integer.to_string()),
+            Some(Err(_)) | None => Err(broken(name, "numbers must be integers of 32 bits")),
+        },
+        Value::Null | Value::Array(_) | Value::Object(_) => {
+            Err(broken(name, "must be a string, a boolean or an integer"))
+        }
+    }
+}
+
+/// One JSON value: the members of an object in document order, repeated names included, or anything else.
+enum Element {
+    Event(Vec<(String, Value)>),
+    Other,
+}
+
+/// The elements of an array; `None` for anything else.
+struct Elements(Option<Vec<Element>>);
+
+struct ElementVisitor;
+
+/// What a visitor says of JSON that is well-formed and of another shape.
+macro_rules! other_shapes {
+    ($other:expr, $($visit:ident: $kind:ty),+) => {
+        $(fn $visit<E>(self, _: $kind) -> Result<Self::Value, E> { Ok($other) })+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> { Ok($other) }
+    };
+}
+
+impl<'de> Visitor<'de> for ElementVisitor {
+    type Value = Element;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Element, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Element::Event(members))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Element, A::Error> {
+        while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Element::Other)
+    }
+
+    other_shapes!(Element::Other, visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+}
+
+impl<'de> Deserialize<'de> for Element {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(ElementVisitor)
+    }
+}
+
+struct ElementsVisitor;
+
+impl<'de> Visitor<'de> for ElementsVisitor {
+    type Value = Elements;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Elements, A::Error> {
+        while map.next_entry::<serde::de::IgnoredAny, serde::de::IgnoredAny>()?.is_some() {}
+        Ok(Elements(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Elements, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = seq.next_element()? {
+            // One more than allowed is kept, so that the caller sees the bound was passed.
+            if elements.len() <= BATCH_EVENTS_MAX {
+                elements.push(element);
+            }
+        }
+        Ok(Elements(Some(elements)))
+    }
+
+    other_shapes!(Elements(None), visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64, visit_str: &str);
+}
+
+impl<'de> Deserialize<'de> for Elements {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        d.deserialize_any(ElementsVisitor)
+    }
+}
