@@ -1,0 +1,106 @@
+//! Was this change taken before?
+
+use writ_model::change::Change;
+use writ_model::control::{Covered, IntakeSeen};
+
+/// The answer for a change that a source read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// Take it.
+    New,
+    /// Its events are in the log already; the source went back after a restart.
+    Duplicate,
+}
+
+/// Compares a change's position with the last one that the log covers. Positions of another incarnation say
+/// nothing about this one: whether the source may go on there is the source's identity check.
+pub fn read(covered: Option<&Covered>, change: &Change) -> Read {
+    match covered {
+        Some(covered) if covered.incarnation == change.incarnation && change.position <= covered.position => {
+            Read::Duplicate
+        }
+        Some(_) | None => Read::New,
+    }
+}
+
+/// The answer for a change that a producer pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushed {
+    /// Take it.
+    Accepted,
+    /// Taken before, with the same content.
+    Duplicate,
+    /// The id was used for other content: a matter for the producer (`WRIT-3006`).
+    Conflict,
+}
+
+/// Compares a pushed change with what was taken under its id. `content_hash` is from
+/// [`crate::identity::content_hash`]; `None` when the content key is destroyed: what was said can then no
+/// longer be compared, and the id alone makes it a duplicate.
+pub fn pushed(seen: Option<&IntakeSeen>, content_hash: Option<&str>) -> Pushed {
+    match (seen, content_hash) {
+        (None, _) => Pushed::Accepted,
+        (Some(seen), Some(hash)) if seen.content_hash != hash => Pushed::Conflict,
+        (Some(_), _) => Pushed::Duplicate,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use writ_model::change::RowChange;
+    use writ_model::id::{EventId, Incarnation, Position, RecordKey, SourceName};
+    use writ_model::time::Timestamp;
+
+    use super::*;
+
+    fn source() -> SourceName {
+        SourceName::new("crm").expect("a name")
+    }
+
+    fn change(commit: u64, ordinal: u64) -> Change {
+        Change {
+            source: source(),
+            incarnation: Incarnation("one".into()),
+            position: Position { commit, ordinal },
+            committed_at: Timestamp(0),
+            transaction: None,
+            producer_id: None,
+            table: "t".into(),
+            row: RowChange::Insert,
+            declared: None,
+            key: RecordKey(vec!["1".into()]),
+            old_key: None,
+            before: None,
+            after: None,
+        }
+    }
+
+    #[test]
+    fn what_the_log_covers_is_a_duplicate() {
+        let covered = |life: &str| Covered {
+            source: source(),
+            incarnation: Incarnation(life.into()),
+            position: Position { commit: 5, ordinal: 3 },
+        };
+        let check = |commit, ordinal| read(Some(&covered("one")), &change(commit, ordinal));
+        assert_eq!((check(5, 3), check(4, 9)), (Read::Duplicate, Read::Duplicate));
+        assert_eq!((check(5, 4), check(6, 0)), (Read::New, Read::New));
+        assert_eq!(read(Some(&covered("two")), &change(1, 0)), Read::New);
+        assert_eq!(read(None, &change(0, 0)), Read::New);
+    }
+
+    #[test]
+    fn the_same_id_is_a_duplicate_or_a_conflict_by_its_content() {
+        let seen = IntakeSeen {
+            causation_id: "0196f000-0000-8000-8000-000000000000".parse::<EventId>().expect("an id"),
+            source: source(),
+            content_hash: "aa".into(),
+            events: 1,
+            at: Timestamp(0),
+        };
+        assert_eq!(pushed(None, Some("aa")), Pushed::Accepted);
+        assert_eq!(pushed(Some(&seen), Some("aa")), Pushed::Duplicate);
+        assert_eq!(pushed(Some(&seen), Some("bb")), Pushed::Conflict);
+        assert_eq!(pushed(Some(&seen), None), Pushed::Duplicate);
+    }
+}
