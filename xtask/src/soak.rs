@@ -1,0 +1,173 @@
+//! Long runs, one per claim. Each repeats a test binary in batches until its count is reached, keeps its
+//! place in `target/soak/`, and writes what it showed under `docs/reference/soak/`, with date and commit.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::tree::root;
+
+/// One claim and how it is shown.
+struct Soak {
+    name: &'static str,
+    claim: &'static str,
+    /// The command that runs one batch.
+    command: &'static [&'static str],
+    /// Tells the command how many rounds a batch has.
+    count_variable: &'static str,
+    /// Tells the command where the batch begins, so that no two batches repeat a round.
+    first_variable: &'static str,
+    batch: u64,
+    total: u64,
+}
+
+const SOAKS: &[Soak] = &[
+    Soak {
+        name: "schedules",
+        claim: "no simulated crash schedule loses, repeats beyond its guarantee, or misorders an event",
+        command: &["cargo", "test", "-p", "writ-sim", "--release"],
+        count_variable: "WRIT_SIM_SEEDS",
+        first_variable: "WRIT_SIM_FIRST_SEED",
+        batch: 500,
+        total: 10_000,
+    },
+    Soak {
+        name: "kills",
+        claim: "no SIGKILL loses an acknowledged event or leaves a store that does not open",
+        command: &["cargo", "test", "-p", "writ-cli", "--release", "--test", "kills"],
+        count_variable: "WRIT_KILLS",
+        first_variable: "WRIT_FIRST_KILL",
+        batch: 50,
+        total: 1_000,
+    },
+];
+
+const RESULTS: &str = "docs/reference/soak";
+
+/// Prints what there is.
+pub(crate) fn list() -> crate::Answer {
+    for soak in SOAKS {
+        println!("{:<10} {} rounds: {}", soak.name, soak.total, soak.claim);
+    }
+    Ok(())
+}
+
+/// Runs one soak from where it was left at this commit, and writes its result when it is done.
+pub(crate) fn run(name: &str) -> crate::Answer {
+    let soak = SOAKS.iter().find(|soak| soak.name == name);
+    let soak = soak.ok_or_else(|| format!("no soak {name:?}; `cargo xtask soak` lists them"))?;
+    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
+    if !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty() {
+        return Err(
+            "soak: the tree has changes; a result is stamped with a commit, so commit first".to_owned()
+        );
+    }
+    let mut progress = Progress::open(soak.name, &commit)?;
+    while progress.done < soak.total {
+        let rounds = soak.batch.min(soak.total - progress.done);
+        let begun = Instant::now();
+        batch(soak, progress.done, rounds)?;
+        progress.advance(rounds, begun.elapsed().as_secs())?;
+        println!("soak {name}: {} of {} rounds, {} s", progress.done, soak.total, progress.seconds);
+    }
+    let path = write_result(soak, &commit, &progress)?;
+    println!("soak {name}: held; wrote {path}, commit it");
+    Ok(())
+}
+
+fn batch(soak: &Soak, first: u64, rounds: u64) -> crate::Answer {
+    let (program, arguments) = soak.command.split_first().expect("a soak names a program");
+    let status = Command::new(program)
+        .args(arguments)
+        .env("WRIT_REQUIRE_SERVICES", "1")
+        .env(soak.count_variable, rounds.to_string())
+        .env(soak.first_variable, first.to_string())
+        .current_dir(root())
+        .status()
+        .map_err(|error| format!("soak {}: {program}: {error}", soak.name))?;
+    if status.success() {
+        return Ok(());
+    }
+    let repeat = format!(
+        "{}={first} {}={rounds} {}",
+        soak.first_variable,
+        soak.count_variable,
+        soak.command.join(" ")
+    );
+    Err(format!("soak {}: failed in rounds {first} to {}; repeat with `{repeat}`", soak.name, first + rounds))
+}
+
+/// How far a soak is at one commit. Another commit starts again.
+struct Progress {
+    path: PathBuf,
+    commit: String,
+    done: u64,
+    seconds: u64,
+}
+
+impl Progress {
+    fn open(name: &str, commit: &str) -> Result<Self, String> {
+        let folder = root().join("target/soak");
+        fs::create_dir_all(&folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
+        let path = folder.join(format!("{name}.progress"));
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let (done, seconds) = resume(&text, commit);
+        Ok(Self { path, commit: commit.to_owned(), done, seconds })
+    }
+
+    fn advance(&mut self, rounds: u64, seconds: u64) -> crate::Answer {
+        self.done += rounds;
+        self.seconds += seconds;
+        let text = format!("{} {} {}\n", self.commit, self.done, self.seconds);
+        fs::write(&self.path, text).map_err(|error| format!("write {}: {error}", self.path.display()))
+    }
+}
+
+/// Rounds and seconds already spent at this commit.
+fn resume(text: &str, commit: &str) -> (u64, u64) {
+    let mut words = text.split_whitespace();
+    if words.next() != Some(commit) {
+        return (0, 0);
+    }
+    let mut number = || words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    (number(), number())
+}
+
+fn write_result(soak: &Soak, commit: &str, progress: &Progress) -> Result<String, String> {
+    let date = git(&["show", "-s", "--format=%cs", "HEAD"])?;
+    let path = format!("{RESULTS}/{}.md", soak.name);
+    let machine = format!("{} cores", std::thread::available_parallelism().map_or(1, usize::from));
+    let text = format!(
+        "# Soak: {}\n\nClaim: {}.\n\n| commit | commit date | rounds | failures | seconds | machine |\n\
+         |---|---|---|---|---|---|\n| `{commit}` | {date} | {} | 0 | {} | {machine} |\n\n\
+         Repeat it with `cargo xtask soak {}`.\n",
+        soak.name, soak.claim, progress.done, progress.seconds, soak.name
+    );
+    let full = root().join(&path);
+    fs::create_dir_all(root().join(RESULTS)).map_err(|error| format!("create {RESULTS}: {error}"))?;
+    fs::write(&full, text).map_err(|error| format!("write {path}: {error}"))?;
+    Ok(path)
+}
+
+fn git(arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new("git").args(arguments).current_dir(root()).output();
+    let output = output.map_err(|error| format!("git: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_soak_goes_on_where_it_stopped_at_the_same_commit() {
+        assert_eq!(resume("abc 150 60\n", "abc"), (150, 60));
+    }
+
+    #[test]
+    fn a_soak_starts_again_at_another_commit() {
+        assert_eq!(resume("abc 150 60\n", "def"), (0, 0));
+        assert_eq!(resume("", "def"), (0, 0));
+    }
+}
