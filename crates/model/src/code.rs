@@ -70,6 +70,7 @@ codes! {
     VAULT_UNUSABLE = "WRIT-5007", "the key vault cannot be opened";
     WRITER_FENCED = "WRIT-5008", "a newer writer has taken over";
     STORE_MISSING = "WRIT-5009", "there is no store here";
+    STORE_DAMAGED = "WRIT-5010", "the vault's or the state's database is damaged";
 
     DELIVERY_EXHAUSTED = "WRIT-6001", "retries are exhausted";
     DELIVERY_REJECTED = "WRIT-6002", "the subscriber rejected the event";

@@ -2,6 +2,9 @@
 
 use writ_model::id::{Epoch, Offset, Sequence, Slot};
 
+pub use crate::state::error::StateError;
+pub use crate::vault::error::VaultError;
+
 /// An append was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
@@ -109,33 +112,4 @@ pub enum SealError {
     /// It opened, but its content is not what this version writes.
     #[error("sealed part opens but cannot be read")]
     Unreadable,
-}
-
-/// The key vault failed.
-#[derive(Debug, thiserror::Error)]
-pub enum VaultError {
-    /// The engine below failed.
-    #[error("key vault: {tried}: {cause}")]
-    Engine {
-        /// What was tried.
-        tried: &'static str,
-        /// What came back.
-        cause: String,
-    },
-    /// A key-encryption key is missing or does not open its records.
-    #[error("key vault: bucket {bucket} cannot be opened; restore kek file and vault from the same backup")]
-    Bucket {
-        /// Which bucket.
-        bucket: u16,
-    },
-}
-
-/// The state store failed.
-#[derive(Debug, thiserror::Error)]
-#[error("state: {tried}: {cause}")]
-pub struct StateError {
-    /// What was tried.
-    pub tried: &'static str,
-    /// What came back.
-    pub cause: String,
 }

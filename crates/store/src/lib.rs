@@ -5,6 +5,7 @@ pub mod contract;
 pub mod disk;
 pub mod error;
 pub mod log;
+pub mod pairs;
 pub mod seal;
 pub mod state;
 pub mod vault;

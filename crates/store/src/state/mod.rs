@@ -3,6 +3,8 @@
 //! Applied behind the commits, atomically with the offset it is applied up to; rebuilt from there after a
 //! crash. Never on the commit path.
 
+pub mod error;
+
 use writ_model::control::{Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld};
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};

@@ -4,6 +4,8 @@
 //! per purpose, sealed last-known state. Mutable, in its own files, never in the log. Keys are durable before
 //! anything sealed under them is; last-known state lags and is re-derived from the log after a crash.
 
+pub mod error;
+
 use std::collections::BTreeMap;
 
 use writ_model::id::{Generation, KeyHash, Offset, SubjectId};
