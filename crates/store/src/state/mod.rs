@@ -5,7 +5,16 @@
 
 pub mod error;
 
-use writ_model::control::{Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld};
+mod derive;
+mod derived;
+mod key;
+mod row;
+
+pub use derived::{Derived, FjallState, MemoryState};
+
+use writ_model::control::{
+    Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
+};
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::time::Timestamp;
@@ -30,8 +39,8 @@ pub struct OpenEvent {
 
 /// What was derived. `apply` is called by one thread; the questions may come from any.
 pub trait State: Send + Sync {
-    /// Applies records in log order, each once: those below [`State::applied`] are skipped. Atomic with the
-    /// new applied offset; not synced.
+    /// Applies records in log order, each once: those below [`State::applied`] are skipped, so batches may
+    /// overlap. Atomic with the new applied offset, which never goes back; not synced.
     fn apply(&self, records: &[Record], through: Offset) -> Result<(), StateError>;
 
     /// The next offset to apply.
@@ -66,11 +75,16 @@ pub trait State: Send + Sync {
     /// How many dead letters a subscriber has.
     fn dead_letter_count(&self, subscriber: &SubscriberName) -> Result<u64, StateError>;
 
-    /// Where an event is.
+    /// Where an event is, whether or not the log still holds it.
     fn find_event(&self, event_id: EventId) -> Result<Option<Offset>, StateError>;
 
     /// A subject's events, oldest first, after the given offset.
-    fn events_of(&self, subject: SubjectId, after: Option<Offset>, limit: usize) -> Result<Vec<Offset>, StateError>;
+    fn events_of(
+        &self,
+        subject: SubjectId,
+        after: Option<Offset>,
+        limit: usize,
+    ) -> Result<Vec<Offset>, StateError>;
 
     /// How an event settled so far.
     fn acknowledgements(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, StateError>;
@@ -78,12 +92,15 @@ pub trait State: Send + Sync {
     /// Events without a final leaf, from an offset on.
     fn open_events(&self, from: Offset, limit: usize) -> Result<Vec<OpenEvent>, StateError>;
 
-    /// Events outside the stream, newest last, after the given id.
+    /// Events outside the stream, newest last, after the given id; none when that one is no longer there. An
+    /// event that was held and then entered the stream is not among them.
     fn withheld(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Withheld>, StateError>;
 
     /// Replays that are not done.
     fn replays(&self) -> Result<Vec<ReplayProgress>, StateError>;
 
-    /// The first event recorded at or after this time; the log's applied end when there is none.
+    /// The first event recorded in this time's second or later; the log's applied end when there is none.
+    /// Exact for whole seconds; for a time within a second a reader skips, by their `recorded_at`, the events
+    /// of the second's earlier part.
     fn offset_at(&self, time: Timestamp) -> Result<Offset, StateError>;
 }

@@ -1,0 +1,238 @@
+//! The derived state over any store of pairs, and its two forms.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use writ_model::control::{
+    Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
+};
+use writ_model::delivery::Acknowledgement;
+use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::time::Timestamp;
+
+use super::derive::Draft;
+use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
+use super::row::{self, AcknowledgementRow, OpenRow};
+use super::{OpenEvent, State};
+use crate::error::StateError;
+use crate::log::Record;
+use crate::pairs::disk::{DiskPairs, Shape};
+use crate::pairs::memory::MemoryPairs;
+use crate::pairs::{Area, Durability, Fault, Pair, Pairs, just_after};
+
+/// The format of keys and values, see [`super::key`].
+const FORMAT: u32 = 1;
+/// State is read by operators and on start, rarely while events flow.
+const CACHE_BYTES: u64 = 8 << 20;
+/// Four areas, so four of these, and as much again while they are flushed.
+const MEMTABLE_BYTES: u64 = 4 << 20;
+/// Subscribers are configured one by one; no store has more.
+const SUBSCRIBERS_MAX: usize = 4096;
+/// Operators start replays by hand; no store has more at once.
+const REPLAYS_MAX: usize = 4096;
+
+/// State on disk.
+pub type FjallState = Derived<DiskPairs>;
+
+/// State in memory, for tests and the simulator.
+pub type MemoryState = Derived<MemoryPairs>;
+
+/// What was derived from the log, kept as pairs.
+pub struct Derived<P> {
+    pairs: P,
+    applied: AtomicU64,
+}
+
+impl FjallState {
+    /// Opens the state in `dir`, makes it when there is none. One opening at a time (`WRIT-5004`); a format
+    /// that this version does not read is refused (`WRIT-5006`).
+    pub fn open(dir: &Path) -> Result<Self, StateError> {
+        let areas = key::AREAS;
+        let shape = Shape { format: FORMAT, areas, cache_bytes: CACHE_BYTES, memtable_bytes: MEMTABLE_BYTES };
+        DiskPairs::open(&dir.join("db"), &shape).and_then(Self::over).map_err(StateError::when("open"))
+    }
+}
+
+impl MemoryState {
+    /// An empty state.
+    pub fn new() -> Self {
+        Self { pairs: MemoryPairs::new(key::AREAS.len()), applied: AtomicU64::new(0) }
+    }
+
+    /// A power cut: everything is as it was at the last sync.
+    pub fn crash(&mut self) {
+        self.pairs.crash();
+        let applied = read_applied(&self.pairs).expect("pairs in memory are as they were written");
+        *self.applied.get_mut() = applied;
+    }
+}
+
+impl Default for MemoryState {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<P: Pairs> Derived<P> {
+    fn over(pairs: P) -> Result<Self, Fault> {
+        Ok(Self { applied: AtomicU64::new(read_applied(&pairs)?), pairs })
+    }
+
+    fn fact<T: serde::de::DeserializeOwned>(&self, area: Area, key: &[u8]) -> Result<Option<T>, Fault> {
+        self.pairs.get(area, key)?.map(|bytes| row::from_json(&bytes)).transpose()
+    }
+
+    fn number(&self, area: Area, key: &[u8]) -> Result<Option<u64>, Fault> {
+        self.pairs.get(area, key)?.map(|bytes| row::number(&bytes)).transpose()
+    }
+
+    fn settled(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, Fault> {
+        let rows = self.pairs.scan(SETTLING, &key::acknowledgements(offset), &[], SUBSCRIBERS_MAX)?;
+        rows.iter().map(acknowledgement).collect()
+    }
+
+    fn open_event(&self, (key, value): &Pair) -> Result<OpenEvent, Fault> {
+        let offset = key::offset_at_end(key).ok_or_else(|| row::unreadable("key"))?;
+        let row: OpenRow = row::from_proto(value)?;
+        let mut event = row.into_event(offset).ok_or_else(|| row::unreadable("row"))?;
+        event.settled = self.settled(offset)?;
+        Ok(event)
+    }
+
+    /// The key to go on after, in the order in which events were withheld; `None` when `after` is not there.
+    fn withheld_start(&self, after: Option<EventId>) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(after) = after else { return Ok(Some(Vec::new())) };
+        let at = self.number(PARKED, &key::withheld_at(after))?;
+        Ok(at.map(|at| just_after(&key::withheld(Offset(at)))))
+    }
+}
+
+impl<P: Pairs> State for Derived<P> {
+    fn apply(&self, records: &[Record], through: Offset) -> Result<(), StateError> {
+        let applied = self.applied();
+        if through <= applied {
+            return Ok(());
+        }
+        let is_due = |record: &&Record| (applied..through).contains(&record.offset());
+        let mut draft = Draft::new(&self.pairs);
+        let drafted = records.iter().filter(is_due).try_for_each(|record| draft.apply(record));
+        drafted
+            .and_then(|()| self.pairs.write(draft.finish(through), Durability::Buffered))
+            .map_err(StateError::when("apply"))?;
+        self.applied.store(through.0, Ordering::Release);
+        Ok(())
+    }
+
+    fn applied(&self) -> Offset {
+        Offset(self.applied.load(Ordering::Acquire))
+    }
+
+    fn sync(&self) -> Result<(), StateError> {
+        self.pairs.sync().map_err(StateError::when("sync"))
+    }
+
+    fn source(&self, source: &SourceName) -> Result<Option<SourceProgress>, StateError> {
+        self.fact(CONTROL, &key::source(source.as_str())).map_err(StateError::when("read source progress"))
+    }
+
+    fn covered(&self, source: &SourceName) -> Result<Option<Covered>, StateError> {
+        self.fact(CONTROL, &key::covered(source.as_str())).map_err(StateError::when("read covered changes"))
+    }
+
+    fn intake(&self, causation_id: EventId) -> Result<Option<IntakeSeen>, StateError> {
+        self.fact(EVENTS, &key::intake(causation_id)).map_err(StateError::when("read intake"))
+    }
+
+    fn cursor(&self, subscriber: &SubscriberName) -> Result<Option<Cursor>, StateError> {
+        self.fact(CONTROL, &key::cursor(subscriber)).map_err(StateError::when("read cursor"))
+    }
+
+    fn lane(&self, subscriber: &SubscriberName) -> Result<Option<LaneChange>, StateError> {
+        self.fact(CONTROL, &key::lane(subscriber)).map_err(StateError::when("read lane"))
+    }
+
+    fn dead_letters(
+        &self,
+        subscriber: &SubscriberName,
+        after: Option<(SubjectId, Offset)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StateError> {
+        let after = after.map(|(subject, offset)| just_after(&key::letter(subscriber, subject, offset)));
+        self.pairs
+            .scan(PARKED, &key::letters(subscriber), &after.unwrap_or_default(), limit)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list dead letters"))
+    }
+
+    fn dead_letter_count(&self, subscriber: &SubscriberName) -> Result<u64, StateError> {
+        let count = self.number(CONTROL, &key::letter_count(subscriber));
+        count.map(Option::unwrap_or_default).map_err(StateError::when("count dead letters"))
+    }
+
+    fn find_event(&self, event_id: EventId) -> Result<Option<Offset>, StateError> {
+        let offset = self.number(EVENTS, &key::event(event_id)).map_err(StateError::when("find event"))?;
+        Ok(offset.map(Offset))
+    }
+
+    fn events_of(
+        &self,
+        subject: SubjectId,
+        after: Option<Offset>,
+        limit: usize,
+    ) -> Result<Vec<Offset>, StateError> {
+        let after = after.map(|offset| just_after(&key::subject_event(subject, offset)));
+        let offset = |(key, _): &Pair| key::offset_at_end(key).ok_or_else(|| row::unreadable("key"));
+        self.pairs
+            .scan(EVENTS, &key::subject(subject), &after.unwrap_or_default(), limit)
+            .and_then(|rows| rows.iter().map(offset).collect())
+            .map_err(StateError::when("list a subject's events"))
+    }
+
+    fn acknowledgements(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, StateError> {
+        self.settled(offset).map_err(StateError::when("read acknowledgements"))
+    }
+
+    fn open_events(&self, from: Offset, limit: usize) -> Result<Vec<OpenEvent>, StateError> {
+        self.pairs
+            .scan(SETTLING, key::OPEN, &key::open(from), limit)
+            .and_then(|rows| rows.iter().map(|pair| self.open_event(pair)).collect())
+            .map_err(StateError::when("list open events"))
+    }
+
+    fn withheld(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Withheld>, StateError> {
+        let listed = self.withheld_start(after).and_then(|start| {
+            let Some(start) = start else { return Ok(Vec::new()) };
+            let rows = self.pairs.scan(PARKED, key::WITHHELD, &start, limit)?;
+            rows.iter().map(|(_, value)| row::from_json(value)).collect()
+        });
+        listed.map_err(StateError::when("list withheld events"))
+    }
+
+    fn replays(&self) -> Result<Vec<ReplayProgress>, StateError> {
+        self.pairs
+            .scan(CONTROL, key::REPLAYS, &[], REPLAYS_MAX)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list replays"))
+    }
+
+    fn offset_at(&self, time: Timestamp) -> Result<Offset, StateError> {
+        // Taken first: events applied meanwhile are later than any answer.
+        let end = self.applied();
+        let second = key::second(time.0.div_euclid(1_000_000));
+        let found = self
+            .pairs
+            .scan(EVENTS, key::SECONDS, &second, 1)
+            .and_then(|rows| rows.first().map(|(_, value)| row::number(value).map(Offset)).transpose());
+        found.map(|offset| offset.unwrap_or(end)).map_err(StateError::when("find a time"))
+    }
+}
+
+fn acknowledgement((key, value): &Pair) -> Result<(SubscriberName, Acknowledgement), Fault> {
+    let row: AcknowledgementRow = row::from_proto(value)?;
+    let subscriber = key::subscriber_at_end(key).ok_or_else(|| row::unreadable("key"))?;
+    Ok((subscriber, row.into_acknowledgement().ok_or_else(|| row::unreadable("row"))?))
+}
+
+fn read_applied(pairs: &impl Pairs) -> Result<u64, Fault> {
+    pairs.get(CONTROL, key::APPLIED)?.map_or(Ok(0), |bytes| row::number(&bytes))
+}

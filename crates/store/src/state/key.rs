@@ -1,0 +1,161 @@
+//! The keys of the derived state. Numbers are big-endian, so that byte order is number order.
+//!
+//! ```text
+//! control   "a"                              applied offset
+//!           "s" source                       SourceProgress
+//!           "c" source                       Covered
+//!           "u" subscriber                   Cursor
+//!           "l" subscriber                   LaneChange
+//!           "n" subscriber                   number of dead letters
+//!           "r" replay id                    ReplayProgress
+//!           "t"                              the latest second that has a time row
+//! events    "i" event id                     offset
+//!           "s" subject, offset              -
+//!           "t" second                       offset of its first event
+//!           "p" causation id                 IntakeSeen
+//! settling  "o" offset                       OpenRow
+//!           "a" offset, subscriber           AcknowledgementRow
+//! parked    "d" subscriber, 0, subject, offset  DeadLetter
+//!           "w" offset of the fact           Withheld
+//!           "i" event id                     offset of its Withheld
+//! ```
+
+use writ_model::id::{EventId, Offset, SubjectId, SubscriberName};
+
+use crate::pairs::Area;
+
+/// Names of the areas on disk, in the order of their numbers.
+pub(super) const AREAS: &[&str] = &["control", "events", "settling", "parked"];
+/// Few, small, often rewritten values.
+pub(super) const CONTROL: Area = Area(0);
+/// Where events are.
+pub(super) const EVENTS: Area = Area(1);
+/// What is open and how it settled.
+pub(super) const SETTLING: Area = Area(2);
+/// Dead letters and withheld events.
+pub(super) const PARKED: Area = Area(3);
+
+/// Key of the applied offset.
+pub(super) const APPLIED: &[u8] = b"a";
+/// Key of the latest second that has a time row.
+pub(super) const LATEST_SECOND: &[u8] = b"t";
+/// Prefix of the replays.
+pub(super) const REPLAYS: &[u8] = b"r";
+/// Prefix of the open events.
+pub(super) const OPEN: &[u8] = b"o";
+/// Prefix of the withheld events.
+pub(super) const WITHHELD: &[u8] = b"w";
+/// Prefix of the time rows.
+pub(super) const SECONDS: &[u8] = b"t";
+
+pub(super) fn source(name: &str) -> Vec<u8> {
+    tagged(b's', name.as_bytes())
+}
+
+pub(super) fn covered(name: &str) -> Vec<u8> {
+    tagged(b'c', name.as_bytes())
+}
+
+pub(super) fn cursor(subscriber: &SubscriberName) -> Vec<u8> {
+    tagged(b'u', subscriber.as_str().as_bytes())
+}
+
+pub(super) fn lane(subscriber: &SubscriberName) -> Vec<u8> {
+    tagged(b'l', subscriber.as_str().as_bytes())
+}
+
+pub(super) fn letter_count(subscriber: &SubscriberName) -> Vec<u8> {
+    tagged(b'n', subscriber.as_str().as_bytes())
+}
+
+pub(super) fn replay(id: &str) -> Vec<u8> {
+    tagged(b'r', id.as_bytes())
+}
+
+pub(super) fn event(id: EventId) -> Vec<u8> {
+    tagged(b'i', id.0.as_bytes())
+}
+
+pub(super) fn intake(causation: EventId) -> Vec<u8> {
+    tagged(b'p', causation.0.as_bytes())
+}
+
+pub(super) fn subject(subject: SubjectId) -> Vec<u8> {
+    tagged(b's', &subject.0)
+}
+
+pub(super) fn subject_event(subject: SubjectId, offset: Offset) -> Vec<u8> {
+    [b"s", &subject.0[..], &offset_bytes(offset)].concat()
+}
+
+/// Seconds since the epoch, shifted so that times before it sort first.
+pub(super) fn second(second: i64) -> Vec<u8> {
+    tagged(b't', &(second.cast_unsigned() ^ (1 << 63)).to_be_bytes())
+}
+
+pub(super) fn open(offset: Offset) -> Vec<u8> {
+    tagged(b'o', &offset_bytes(offset))
+}
+
+pub(super) fn acknowledgements(offset: Offset) -> Vec<u8> {
+    tagged(b'a', &offset_bytes(offset))
+}
+
+pub(super) fn acknowledgement(offset: Offset, subscriber: &SubscriberName) -> Vec<u8> {
+    [b"a", &offset_bytes(offset)[..], subscriber.as_str().as_bytes()].concat()
+}
+
+pub(super) fn letters(subscriber: &SubscriberName) -> Vec<u8> {
+    [b"d", subscriber.as_str().as_bytes(), &[0]].concat()
+}
+
+pub(super) fn letters_of(subscriber: &SubscriberName, subject: SubjectId) -> Vec<u8> {
+    [letters(subscriber), subject.0.to_vec()].concat()
+}
+
+pub(super) fn letter(subscriber: &SubscriberName, subject: SubjectId, offset: Offset) -> Vec<u8> {
+    [letters_of(subscriber, subject), offset_bytes(offset).to_vec()].concat()
+}
+
+pub(super) fn withheld(at: Offset) -> Vec<u8> {
+    tagged(b'w', &offset_bytes(at))
+}
+
+pub(super) fn withheld_at(event: EventId) -> Vec<u8> {
+    tagged(b'i', event.0.as_bytes())
+}
+
+/// The offset that a key ends in.
+pub(super) fn offset_at_end(key: &[u8]) -> Option<Offset> {
+    key.last_chunk().map(|bytes| Offset(u64::from_be_bytes(*bytes)))
+}
+
+/// The subscriber at the end of an acknowledgement's key.
+pub(super) fn subscriber_at_end(key: &[u8]) -> Option<SubscriberName> {
+    let name = key.get(1 + size_of::<u64>()..)?;
+    SubscriberName::new(std::str::from_utf8(name).ok()?).ok()
+}
+
+pub(super) fn offset_bytes(offset: Offset) -> [u8; 8] {
+    offset.0.to_be_bytes()
+}
+
+fn tagged(tag: u8, rest: &[u8]) -> Vec<u8> {
+    [&[tag], rest].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_before_the_epoch_sort_first() {
+        assert!(second(i64::MIN) < second(-1) && second(-1) < second(0) && second(0) < second(1));
+    }
+
+    #[test]
+    fn a_subscriber_whose_name_begins_another_has_its_own_letters() {
+        let (short, long) = (SubscriberName::new("crm").unwrap(), SubscriberName::new("crm-eu").unwrap());
+        assert!(!letters(&long).starts_with(&letters(&short)));
+    }
+}
