@@ -12,8 +12,8 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::{Area, Batch, Durability, Fault, Pair, Pairs, range};
 
-/// Where the first area keeps the format number. No area's own key begins with a zero byte.
-const FORMAT_KEY: &[u8] = b"\0format";
+/// Keyspace and key of the format number.
+const FORMAT: &str = "format";
 /// The journal's bound, fjall's least: beyond it, areas that are seldom written are flushed to let go of old
 /// journal files.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -39,6 +39,7 @@ pub struct Shape {
 pub struct DiskPairs {
     db: Database,
     areas: Vec<Keyspace>,
+    format: Keyspace,
     path: PathBuf,
 }
 
@@ -49,8 +50,8 @@ impl DiskPairs {
             create(dir, shape)?;
         }
         let pairs = Self::open_database(dir, shape)?;
-        let found = pairs.get(Area(0), FORMAT_KEY)?;
-        let found = found.and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+        let marker = pairs.format.get(FORMAT).map_err(|error| pairs.fault(error))?;
+        let found = marker.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, u32::from_be_bytes);
         if found != shape.format {
             return Err(Fault::Version { path: show(dir), found, known: shape.format });
         }
@@ -67,7 +68,8 @@ impl DiskPairs {
             .map_err(fault)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(shape.memtable_bytes);
         let areas = shape.areas.iter().map(|name| db.keyspace(name, options)).collect::<Result<_, _>>();
-        Ok(Self { areas: areas.map_err(fault)?, db, path: dir.to_owned() })
+        let format = db.keyspace(FORMAT, options).map_err(fault)?;
+        Ok(Self { areas: areas.map_err(fault)?, format, db, path: dir.to_owned() })
     }
 
     fn fault(&self, error: fjall::Error) -> Fault {
@@ -116,9 +118,8 @@ fn create(dir: &Path, shape: &Shape) -> Result<(), Fault> {
         fs::remove_dir_all(&unfinished).map_err(|source| io_fault(&unfinished, source))?;
     }
     let pairs = DiskPairs::open_database(&unfinished, shape)?;
-    let mut batch = Batch::default();
-    batch.put(Area(0), FORMAT_KEY.to_vec(), shape.format.to_be_bytes().to_vec());
-    pairs.write(batch, Durability::Synced)?;
+    pairs.format.insert(FORMAT, shape.format.to_be_bytes()).map_err(|error| pairs.fault(error))?;
+    pairs.sync()?;
     drop(pairs);
     let moved = fs::rename(&unfinished, dir).and_then(|()| sync_dir(parent));
     moved.map_err(|source| io_fault(dir, source))

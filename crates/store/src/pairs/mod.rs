@@ -206,7 +206,8 @@ mod tests {
     fn memory_and_disk_keep_pairs_in_byte_order() {
         check(&memory::MemoryPairs::new(2));
         let dir = tempfile::tempdir().unwrap();
-        let shape = disk::Shape { format: 1, areas: &["a", "b"], cache_bytes: 1 << 20, memtable_bytes: 1 << 20 };
+        let shape =
+            disk::Shape { format: 1, areas: &["a", "b"], cache_bytes: 1 << 20, memtable_bytes: 1 << 20 };
         check(&disk::DiskPairs::open(&dir.path().join("db"), &shape).unwrap());
     }
 }
