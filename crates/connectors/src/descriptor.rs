@@ -27,15 +27,18 @@ pub struct Descriptor {
     pub build: Build,
 }
 
+/// Makes a connector from its own keys.
+pub type Constructor<T> = fn(&Context<'_>, serde_json::Value) -> Result<Box<T>, ConfigError>;
+
 /// What kind of connector it is, and its constructor.
 #[derive(Debug, Clone, Copy)]
 pub enum Build {
     /// A source that Writ reads.
-    Pull(fn(&Context<'_>, serde_json::Value) -> Result<Box<dyn PullSource>, ConfigError>),
+    Pull(Constructor<dyn PullSource>),
     /// A source that sends to Writ's HTTP intake.
-    Push(fn(&Context<'_>, serde_json::Value) -> Result<Box<dyn PushSource>, ConfigError>),
+    Push(Constructor<dyn PushSource>),
     /// A subscriber.
-    Subscriber(fn(&Context<'_>, serde_json::Value) -> Result<Box<dyn Subscriber>, ConfigError>),
+    Subscriber(Constructor<dyn Subscriber>),
 }
 
 /// What a constructor may use.

@@ -7,6 +7,7 @@ pub mod contract;
 pub mod descriptor;
 pub mod registry;
 pub mod secret;
+pub mod settings;
 pub mod source;
 pub mod subscriber;
 

@@ -13,6 +13,7 @@ use writ_model::change::Change;
 use writ_model::code::Code;
 use writ_model::control::SourceProgress;
 use writ_model::id::{Incarnation, Position};
+use writ_model::mapping::Tables;
 
 /// Boxed, because sources and subscribers are chosen at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -68,7 +69,11 @@ pub struct Feed {
 pub trait PullSource: Send {
     /// Reads from `from` (or from the beginning, snapshot first) until stopped. Returns `Ok` only after
     /// `stop`; on a passing error it returns it and is run again after a wait, from the durable progress.
-    fn run<'a>(&'a mut self, from: Option<SourceProgress>, feed: Feed) -> BoxFuture<'a, Result<(), SourceError>>;
+    fn run<'a>(
+        &'a mut self,
+        from: Option<SourceProgress>,
+        feed: Feed,
+    ) -> BoxFuture<'a, Result<(), SourceError>>;
 
     /// Connects and holds the mapping against the live schema; for `writ check --connect` and at start.
     fn check<'a>(&'a mut self) -> BoxFuture<'a, Result<Vec<String>, SourceError>>;
@@ -93,6 +98,11 @@ pub trait PushSource: Send + Sync {
 
     /// The source authenticates requests itself (a signature); if not, the API asks for an ingest token.
     fn is_self_authenticating(&self) -> bool;
+
+    /// The mapping that holds where configuration gives none; empty for sources that must be given one.
+    fn default_tables(&self) -> Tables {
+        Tables::new()
+    }
 }
 
 /// A source stopped.

@@ -1,1 +1,6 @@
-//! To be written.
+//! One folder per source.
+
+pub mod cloudevents;
+mod image;
+pub mod shopify;
+pub mod sqlite;
