@@ -1,1 +1,213 @@
-//! To be written.
+//! Which subjects are parked at this lane, and how far each one's redrive is.
+//!
+//! ```text
+//!   parked --redrive--> wanted --a place is free--> reading --> redriving --all acknowledged--> not parked
+//!     ^                                                |            |
+//!     +------- an event fails again -------------------+------------+
+//! ```
+//!
+//! The dead letters themselves are in the store. New events of a parked subject join them, so a sequence
+//! has no holes; a redrive that ends before the last of them reads again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use writ_model::id::{Offset, SubjectId};
+
+/// At most so many subjects are parked at one lane: 40 bytes each, and an operator who has more should act.
+pub const PARKED_SUBJECTS_MAX: usize = 65_536;
+
+/// At most so many sequences are redriven at once; the others wait.
+pub const REDRIVES_MAX: usize = 16;
+
+/// At most so many events of one sequence are taken into the lane at once.
+pub const REDRIVE_ITEMS_MAX: usize = 256;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    Parked,
+    Wanted,
+    Reading,
+    Redriving,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sequence {
+    last: Offset,
+    stage: Stage,
+    actor: String,
+    discard: Option<String>,
+}
+
+/// What is to be done after a redriven round.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Read the rest of the sequence.
+    Read,
+    /// Nothing is left: the subject is not parked any more.
+    Free,
+}
+
+/// The parked subjects of one lane.
+#[derive(Debug, Clone, Default)]
+pub struct Parked {
+    subjects: BTreeMap<SubjectId, Sequence>,
+    wanted: VecDeque<SubjectId>,
+    active: usize,
+}
+
+impl Parked {
+    /// From what the journal holds: each parked subject with its last dead letter.
+    pub fn new(subjects: Vec<(SubjectId, Offset)>) -> Self {
+        let mut parked = Self::default();
+        subjects.into_iter().for_each(|(subject, last)| parked.park(subject, last));
+        parked
+    }
+
+    /// How many subjects are parked.
+    pub fn count(&self) -> usize {
+        self.subjects.len()
+    }
+
+    /// Whether another subject may be parked.
+    pub fn has_room(&self) -> bool {
+        self.subjects.len() < PARKED_SUBJECTS_MAX
+    }
+
+    /// The subject's last dead letter, when it is parked.
+    pub fn last(&self, subject: SubjectId) -> Option<Offset> {
+        self.subjects.get(&subject).map(|sequence| sequence.last)
+    }
+
+    /// Who redrives the subject.
+    pub fn actor(&self, subject: SubjectId) -> String {
+        self.subjects.get(&subject).map_or_else(String::new, |sequence| sequence.actor.clone())
+    }
+
+    /// An event of the subject joined the dead letters.
+    pub fn park(&mut self, subject: SubjectId, offset: Offset) {
+        let fresh = || Sequence { last: offset, stage: Stage::Parked, actor: String::new(), discard: None };
+        let sequence = self.subjects.entry(subject).or_insert_with(fresh);
+        sequence.last = sequence.last.max(offset);
+    }
+
+    /// An operator wants the subject redriven. Asking again while it is under way changes nothing.
+    pub fn want(&mut self, subject: SubjectId, actor: String) {
+        let Some(sequence) = self.subjects.get_mut(&subject) else { return };
+        if sequence.stage == Stage::Parked {
+            sequence.stage = Stage::Wanted;
+            sequence.actor = actor;
+            self.wanted.push_back(subject);
+        }
+    }
+
+    /// The next subject whose sequence is to be read, if there is a place.
+    pub fn start_next(&mut self) -> Option<SubjectId> {
+        if self.active >= REDRIVES_MAX {
+            return None;
+        }
+        while let Some(subject) = self.wanted.pop_front() {
+            let Some(sequence) = self.subjects.get_mut(&subject) else { continue };
+            if sequence.stage == Stage::Wanted {
+                sequence.stage = Stage::Reading;
+                self.active += 1;
+                return Some(subject);
+            }
+        }
+        None
+    }
+
+    /// The sequence was read; false when nobody waits for it.
+    pub fn read(&mut self, subject: SubjectId) -> bool {
+        let Some(sequence) = self.subjects.get_mut(&subject) else { return false };
+        let waits = sequence.stage == Stage::Reading;
+        if waits {
+            sequence.stage = Stage::Redriving;
+        }
+        waits
+    }
+
+    /// Every event of the round, up to `through`, was acknowledged.
+    pub fn round_done(&mut self, subject: SubjectId, through: Offset) -> Next {
+        let Some(sequence) = self.subjects.get_mut(&subject) else { return Next::Free };
+        if sequence.last > through {
+            sequence.stage = Stage::Reading;
+            return Next::Read;
+        }
+        self.free(subject);
+        Next::Free
+    }
+
+    /// An event of the round failed for good: the subject stays parked.
+    pub fn round_failed(&mut self, subject: SubjectId) {
+        let Some(sequence) = self.subjects.get_mut(&subject) else { return };
+        if matches!(sequence.stage, Stage::Reading | Stage::Redriving) {
+            self.active -= 1;
+        }
+        sequence.stage = Stage::Parked;
+    }
+
+    /// Asks for the sequence to be discarded when the attempt under way has ended.
+    pub fn discard_later(&mut self, subject: SubjectId, actor: String) {
+        if let Some(sequence) = self.subjects.get_mut(&subject) {
+            sequence.discard = Some(actor);
+        }
+    }
+
+    /// Who asked for that.
+    pub fn take_discard(&mut self, subject: SubjectId) -> Option<String> {
+        self.subjects.get_mut(&subject)?.discard.take()
+    }
+
+    /// The subject is not parked any more; gives its last dead letter.
+    pub fn free(&mut self, subject: SubjectId) -> Option<Offset> {
+        let sequence = self.subjects.remove(&subject)?;
+        if matches!(sequence.stage, Stage::Reading | Stage::Redriving) {
+            self.active -= 1;
+        }
+        Some(sequence.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subject(n: u8) -> SubjectId {
+        SubjectId([n; 16])
+    }
+
+    #[test]
+    fn a_redrive_that_is_asked_for_twice_runs_once() {
+        let mut parked = Parked::new(vec![(subject(1), Offset(9))]);
+        parked.want(subject(1), "ada".into());
+        parked.want(subject(1), "bob".into());
+        assert_eq!(parked.start_next(), Some(subject(1)));
+        assert_eq!(parked.start_next(), None);
+        assert!(parked.read(subject(1)));
+        assert!(!parked.read(subject(1)));
+    }
+
+    #[test]
+    fn only_so_many_sequences_are_redriven_at_once() {
+        let all = (0..40).map(|n| (subject(n), Offset(1))).collect();
+        let mut parked = Parked::new(all);
+        (0..40).for_each(|n| parked.want(subject(n), "ada".into()));
+        let started = std::iter::from_fn(|| parked.start_next()).count();
+        assert_eq!(started, REDRIVES_MAX);
+        parked.round_failed(subject(0));
+        assert_eq!(parked.start_next(), Some(subject(16)));
+    }
+
+    #[test]
+    fn an_event_that_joins_during_a_round_makes_another_round() {
+        let mut parked = Parked::new(vec![(subject(1), Offset(9))]);
+        parked.want(subject(1), "ada".into());
+        parked.start_next();
+        parked.read(subject(1));
+        parked.park(subject(1), Offset(12));
+        assert_eq!(parked.round_done(subject(1), Offset(9)), Next::Read);
+        assert!(parked.read(subject(1)));
+        assert_eq!(parked.round_done(subject(1), Offset(12)), Next::Free);
+        assert_eq!(parked.count(), 0);
+    }
+}

@@ -1,1 +1,346 @@
-//! To be written.
+//! One subscriber's machine, or one replay's: composed of backlog, position, breaker, pace, ledger and
+//! parked subjects. This file owns the parts and the facts that are not answers.
+//!
+//! What is sent when is in `send.rs`, what an answer does in `answer.rs`, dead letters in `parking.rs`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use writ_model::control::{ControlFact, Cursor, LaneChange, ReplayProgress, SettledBatch};
+use writ_model::delivery::{Acknowledgement, AttemptId, SettledAs};
+use writ_model::id::{Epoch, Offset, SubjectId, SubscriberName};
+use writ_model::time::Moment;
+
+use super::attempt::DeliveryKey;
+use super::backlog::{Backlog, Queued};
+use super::breaker::{self, Breaker};
+use super::cursor::Position;
+use super::dead_letter::Parked;
+use super::ledger::{self, Ledger};
+use super::pace::Pace;
+use super::parent::Turn;
+use super::replay;
+use super::retry::{self, Jitter};
+use super::send::Flight;
+use super::{Effect, Item, LaneId, Note};
+use crate::gate::permit::PermitVerdict;
+
+/// How a subscriber takes batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batching {
+    /// Events in one request; 1 for subscribers that take no batches.
+    pub items_max: usize,
+    /// Stored bytes in one request; a single larger event is sent alone.
+    pub bytes_max: usize,
+    /// How long a standard event may wait for company; express events do not wait.
+    pub linger: Duration,
+    /// Several events of one subject may share a request, in order. False for receivers that apply a
+    /// request's events out of order.
+    pub subject_repeats: bool,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self { items_max: 1, bytes_max: 1 << 20, linger: Duration::ZERO, subject_repeats: true }
+    }
+}
+
+/// One live lane's settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Whose lane.
+    pub subscriber: SubscriberName,
+    /// Requests in flight at once.
+    pub in_flight_max: usize,
+    /// Events read and not settled at once; bounds the cursor's completion set too.
+    pub window_items: usize,
+    /// Their stored bytes; the lane's share of [`super::Settings::bytes_max`] may be less.
+    pub window_bytes: usize,
+    /// Batches.
+    pub batching: Batching,
+    /// Retries.
+    pub retry: retry::Policy,
+    /// The breaker.
+    pub breaker: breaker::Policy,
+    /// How often the cursor is written.
+    pub cursor: ledger::Policy,
+}
+
+impl Config {
+    /// The defaults that `docs/reference/delivery.md` prints.
+    pub fn new(subscriber: SubscriberName) -> Self {
+        Self {
+            subscriber,
+            in_flight_max: 8,
+            window_items: 4096,
+            window_bytes: 16 << 20,
+            batching: Batching::default(),
+            retry: retry::Policy::default(),
+            breaker: breaker::Policy::default(),
+            cursor: ledger::Policy::default(),
+        }
+    }
+}
+
+/// What the journal holds of a lane.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// Its cursor; without one it begins at `begin`.
+    pub cursor: Option<Cursor>,
+    /// Where a new lane begins.
+    pub begin: Offset,
+    /// The last recorded state word, `running` when there is none.
+    pub state: Option<String>,
+    /// Every parked subject with its last dead letter.
+    pub parked: Vec<(SubjectId, Offset)>,
+}
+
+/// Whether a lane does anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Reads and sends.
+    Running,
+    /// Does neither, by an operator's act.
+    Paused,
+    /// Does neither: the subscriber answered 410. An operator may resume it.
+    Gone,
+    /// A replay that ended.
+    Over,
+}
+
+impl State {
+    /// The word in the journal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Gone => "gone",
+            Self::Over => "done",
+        }
+    }
+
+    fn recovered(word: Option<&str>) -> Self {
+        match word {
+            Some("paused") => Self::Paused,
+            Some("gone") => Self::Gone,
+            Some(_) | None => Self::Running,
+        }
+    }
+}
+
+/// What the parent gives every lane.
+#[derive(Debug, Clone)]
+pub(super) struct Endowment {
+    pub(super) id: LaneId,
+    pub(super) epoch: Epoch,
+    pub(super) key: DeliveryKey,
+    pub(super) seed: u64,
+    pub(super) bytes_share: usize,
+}
+
+/// One lane.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    pub(super) given: Endowment,
+    pub(super) config: Config,
+    pub(super) replay: Option<replay::Order>,
+    pub(super) state: State,
+    pub(super) backlog: Backlog,
+    pub(super) position: Position,
+    pub(super) breaker: Breaker,
+    pub(super) jitter: Jitter,
+    pub(super) parked: Parked,
+    pub(super) ledger: Ledger,
+    pub(super) pace: Pace,
+    pub(super) flights: BTreeMap<AttemptId, Flight>,
+    pub(super) linger_until: Option<Moment>,
+    pub(super) is_reading: bool,
+}
+
+impl Lane {
+    pub(super) fn live(given: Endowment, config: Config, recovered: Recovered) -> Self {
+        let (watermark, done) = match recovered.cursor {
+            Some(cursor) => (cursor.watermark, cursor.done),
+            None => (recovered.begin, Vec::new()),
+        };
+        let mut lane = Self::at(given, config, Position::new(watermark, done));
+        lane.state = State::recovered(recovered.state.as_deref());
+        lane.parked = Parked::new(recovered.parked);
+        lane
+    }
+
+    pub(super) fn replay(given: Endowment, base: Config, order: replay::Order) -> Self {
+        let mut lane = Self::at(given, base, Position::new(order.next, Vec::new()));
+        lane.pace = Pace::new(order.rate_per_second);
+        lane.state = if order.is_paused { State::Paused } else { State::Running };
+        lane.replay = Some(order);
+        lane
+    }
+
+    fn at(given: Endowment, config: Config, position: Position) -> Self {
+        Self {
+            breaker: Breaker::new(config.breaker.clone()),
+            jitter: Jitter::new(given.seed),
+            ledger: Ledger::new(config.cursor.clone(), position.watermark()),
+            given,
+            config,
+            replay: None,
+            state: State::Running,
+            backlog: Backlog::default(),
+            position,
+            parked: Parked::default(),
+            pace: Pace::default(),
+            flights: BTreeMap::new(),
+            linger_until: None,
+            is_reading: false,
+        }
+    }
+
+    /// Events held in memory.
+    pub fn items(&self) -> usize {
+        self.backlog.items()
+    }
+
+    /// Their stored bytes.
+    pub fn bytes(&self) -> usize {
+        self.backlog.bytes()
+    }
+
+    /// Requests in flight.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Whether it runs.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The breaker's word.
+    pub fn breaker(&self) -> &'static str {
+        self.breaker.state()
+    }
+
+    /// Everything below this is settled.
+    pub fn watermark(&self) -> Offset {
+        self.position.watermark()
+    }
+
+    /// Subjects in the dead letters.
+    pub fn parked_subjects(&self) -> usize {
+        self.parked.count()
+    }
+
+    pub(super) fn note(&self, turn: &mut Turn<'_>, note: Note) {
+        turn.effects.push(Effect::Note(self.given.id, note));
+    }
+
+    pub(super) fn offered(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
+        self.is_reading = false;
+        let end = self.replay.as_ref().map_or(Offset(u64::MAX), |order| order.to);
+        for item in items {
+            if item.offset < end && self.position.open(item.offset) {
+                self.take_in(turn, item);
+            }
+        }
+        self.position.read_past(next.min(end));
+        self.ledger.advanced(turn.now.moment, self.position.watermark());
+    }
+
+    fn take_in(&mut self, turn: &mut Turn<'_>, item: Item) {
+        if item.permit == PermitVerdict::Denied {
+            return self.settle(turn, item.offset, SettledAs::Withheld, 0, None);
+        }
+        match self.parked.last(item.subject_id) {
+            Some(last) => self.join_dead_letters(turn, item, last),
+            None => self.backlog.push(self.queued(item, false)),
+        }
+    }
+
+    pub(super) fn queued(&self, item: Item, is_redriven: bool) -> Queued {
+        let subscriber = &self.config.subscriber;
+        let delivery_id =
+            self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
+        Queued { item, delivery_id, attempts: 0, charged: 0, first_attempt: None, is_redriven }
+    }
+
+    /// One event is done at this lane; told with the next [`Lane::tell`].
+    pub(super) fn settle(
+        &mut self,
+        turn: &mut Turn<'_>,
+        offset: Offset,
+        settled: SettledAs,
+        attempts: u32,
+        answer_sha256: Option<String>,
+    ) {
+        self.position.settle(offset);
+        let acknowledgement = Acknowledgement { settled, at: turn.now.wall, attempts, answer_sha256 };
+        if let Some(order) = &mut self.replay {
+            order.delivered += u64::from(acknowledgement.settled == SettledAs::Acknowledged);
+            self.ledger.touch(turn.now.moment);
+        } else {
+            self.ledger.push(turn.now.moment, offset, acknowledgement);
+        }
+    }
+
+    /// Writes what was gathered: settlements first, so that the cursor never passes an untold one.
+    pub(super) fn tell(&mut self, turn: &mut Turn<'_>) {
+        let watermark = self.position.watermark();
+        let items = self.ledger.take(watermark);
+        let subscriber = self.config.subscriber.clone();
+        if let Some(progress) = self.progress() {
+            return turn.journal(ControlFact::Replay(progress));
+        }
+        if !items.is_empty() {
+            let told = items.iter().cloned();
+            let id = self.given.id;
+            turn.effects.extend(told.map(|(offset, how)| Effect::Settled(id, offset, how)));
+            turn.journal(ControlFact::Settled(SettledBatch { subscriber: subscriber.clone(), items }));
+        }
+        let (epoch, done) = (self.given.epoch, self.position.done());
+        turn.journal(ControlFact::Cursor(Cursor { subscriber, epoch, watermark, done }));
+    }
+
+    fn progress(&self) -> Option<ReplayProgress> {
+        self.replay.as_ref().map(|order| ReplayProgress {
+            id: order.id.clone(),
+            subscriber: self.config.subscriber.clone(),
+            from: order.from,
+            to: order.to,
+            next: self.position.watermark(),
+            state: self.state.as_str().to_owned(),
+            delivered: order.delivered,
+        })
+    }
+
+    /// Changes whether the lane runs, and journals it.
+    pub(super) fn change(&mut self, turn: &mut Turn<'_>, state: State) {
+        if self.state == state {
+            return;
+        }
+        self.state = state;
+        if self.replay.is_some() {
+            return self.tell(turn);
+        }
+        let subscriber = self.config.subscriber.clone();
+        let state = state.as_str().to_owned();
+        turn.journal(ControlFact::Lane(LaneChange { subscriber, state, at: turn.now.wall }));
+    }
+
+    /// A replay ends before its end.
+    pub(super) fn cancel(&mut self, turn: &mut Turn<'_>) {
+        let Some(progress) = self.progress() else { return };
+        self.state = State::Over;
+        self.ledger.take(progress.next);
+        turn.journal(ControlFact::Replay(ReplayProgress { state: "cancelled".to_owned(), ..progress }));
+    }
+
+    /// A replay that has read and settled its whole range is over.
+    pub(super) fn end_if_done(&mut self, turn: &mut Turn<'_>) {
+        let Some(order) = &self.replay else { return };
+        let done = self.position.watermark() >= order.to && self.backlog.items() == 0;
+        if done && self.state == State::Running {
+            self.change(turn, State::Over);
+        }
+    }
+}

@@ -6,13 +6,21 @@
 
 pub mod lane;
 
+mod answer;
 pub mod attempt;
 pub mod backlog;
 pub mod breaker;
 pub mod classify;
 pub mod cursor;
 pub mod dead_letter;
+mod http_date;
+pub mod ledger;
+pub mod pace;
+mod parent;
+mod parking;
+pub mod replay;
 pub mod retry;
+pub mod send;
 
 use std::time::Duration;
 
@@ -23,6 +31,8 @@ use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
 
 use crate::gate::permit::PermitVerdict;
+
+pub use parent::{Dispatch, Settings};
 
 /// Names a lane within one run: its number in configuration order; replays get numbers after those.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

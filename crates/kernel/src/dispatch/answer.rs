@@ -1,0 +1,144 @@
+//! What an answer does to a lane: settle, wait, split a refused batch, give up, stop.
+
+use writ_model::delivery::{Answer, AttemptId, Outcome, SettledAs};
+use writ_model::id::{Offset, SubjectId};
+use writ_model::time::Moment;
+
+use super::lane::{Lane, State};
+use super::parent::Turn;
+use super::send::Flight;
+use super::{Note, classify};
+
+/// One subject's part of an answer.
+struct Part<'a> {
+    subject: SubjectId,
+    outcomes: &'a [Outcome],
+    answer: &'a Answer,
+    first: usize,
+    is_charged: bool,
+}
+
+impl Lane {
+    /// An attempt ended. One that is not under way (late, repeated, of an earlier run) changes nothing.
+    pub(super) fn answered(&mut self, turn: &mut Turn<'_>, id: AttemptId, answer: &Answer) {
+        let Some(flight) = self.flights.remove(&id) else { return };
+        let outcomes = classify::outcomes(answer, flight.events(), turn.now.wall);
+        let is_charged = self.breaker.charges(flight.pass);
+        let health = classify::health(&outcomes);
+        self.with_breaker(turn, |breaker, now| breaker.record(now, flight.pass, health));
+        self.throttle(turn, &outcomes);
+        if classify::is_whole_rejection(answer, &outcomes) {
+            return self.split(&flight);
+        }
+        self.note_acknowledged(turn, &outcomes);
+        let mut first = 0;
+        for (subject, count) in flight.members {
+            let part = &outcomes[first..first + count];
+            self.conclude(turn, &Part { subject, outcomes: part, answer, first, is_charged });
+            first += count;
+        }
+        if outcomes.contains(&Outcome::SubscriberGone) && self.state != State::Gone {
+            self.note(turn, Note::Gone);
+            self.change(turn, State::Gone);
+        }
+    }
+
+    fn note_acknowledged(&self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
+        let count = outcomes.iter().filter(|outcome| **outcome == Outcome::Acknowledged).count();
+        if count > 0 {
+            self.note(turn, Note::Acknowledged(u32::try_from(count).unwrap_or(u32::MAX)));
+        }
+    }
+
+    /// Obeys a wait that the subscriber named, up to the operator's bound, and says so.
+    fn throttle(&mut self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
+        let Some(asked) = classify::wait(outcomes) else { return };
+        let bound = self.config.retry.retry_after_max;
+        let jitter = self.jitter.below(self.config.retry.base);
+        let until = turn.now.moment.after(asked.min(bound)).after(jitter);
+        self.pace.hold(until);
+        self.note(turn, Note::Throttled { asked, until, bounded: asked > bound });
+    }
+
+    /// A batch was refused as a whole: its events go again in batches of half the size, until the one that
+    /// is to blame is alone. Nothing is charged: the others did nothing wrong.
+    fn split(&mut self, flight: &Flight) {
+        let half = flight.events() / 2;
+        for (subject, _) in &flight.members {
+            self.backlog.limit_batches(*subject, half);
+            self.backlog.land(*subject, None);
+        }
+    }
+
+    /// Takes the outcomes of one subject's events in order, up to the first that is no success: what was
+    /// sent behind that one goes again behind it.
+    fn conclude(&mut self, turn: &mut Turn<'_>, part: &Part<'_>) {
+        let mut until = None;
+        let mut through = None;
+        for (index, outcome) in part.outcomes.iter().enumerate() {
+            match outcome {
+                Outcome::Acknowledged => {
+                    let hash = classify::answer_sha256(part.answer, part.first + index);
+                    through = self.acknowledge(turn, part.subject, hash).or(through);
+                }
+                Outcome::Retry { cause, wait } => {
+                    let is_charged = part.is_charged && wait.is_none();
+                    match self.retry_at(turn, part.subject, cause, is_charged) {
+                        Ok(at) => until = at,
+                        Err(exhausted) => until = self.give_up(turn, part.subject, &exhausted),
+                    }
+                    break;
+                }
+                Outcome::Rejected { cause } => {
+                    until = self.give_up(turn, part.subject, cause);
+                    break;
+                }
+                Outcome::SubscriberGone => break,
+            }
+        }
+        self.backlog.land(part.subject, until);
+        self.after_landing(turn, part.subject, through);
+    }
+
+    fn acknowledge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        subject: SubjectId,
+        hash: Option<String>,
+    ) -> Option<Offset> {
+        let queued = self.backlog.pop(subject)?;
+        let offset = queued.item.offset;
+        self.settle(turn, offset, SettledAs::Acknowledged, queued.attempts, hash);
+        if queued.is_redriven {
+            self.close_dead_letters(turn, subject, offset, "redriven", None);
+            if !self.backlog.has_events(subject) {
+                self.note(turn, Note::Caught(queued.delivery_id));
+            }
+        }
+        Some(offset)
+    }
+
+    /// When the subject's first event is tried again, or why it is not.
+    fn retry_at(
+        &mut self,
+        turn: &mut Turn<'_>,
+        subject: SubjectId,
+        cause: &str,
+        is_charged: bool,
+    ) -> Result<Option<Moment>, String> {
+        let now = turn.now.moment;
+        let policy = &self.config.retry;
+        let Some(queued) = self.backlog.front_mut(subject, 1).next() else { return Ok(None) };
+        queued.charged += u32::from(is_charged);
+        let first = queued.first_attempt.unwrap_or(now);
+        if policy.is_exhausted(queued.charged, first, now) {
+            let bound = if queued.charged >= policy.attempts_max { "attempts" } else { "age" };
+            return Err(format!("{bound}_exhausted/{cause}"));
+        }
+        let at = now.after(self.jitter.below(policy.ceiling(queued.charged)));
+        let at = self.pace.deadline(now).map_or(at, |held| held.max(at));
+        let offset = queued.item.offset;
+        self.note(turn, Note::Retried { offset, cause: cause.to_owned(), at });
+        Ok(Some(at))
+    }
+}

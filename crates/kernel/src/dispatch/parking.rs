@@ -1,0 +1,174 @@
+//! How events enter and leave the dead letters of a lane. The sequence of one subject is entered and left
+//! in offset order, and the live cursor never looks at it.
+
+use writ_model::control::{ControlFact, DeadLetter, DeadLetterClosed};
+use writ_model::delivery::SettledAs;
+use writ_model::id::{Offset, SubjectId};
+use writ_model::time::Moment;
+
+use super::backlog::Queued;
+use super::dead_letter::{Next, REDRIVE_ITEMS_MAX};
+use super::lane::Lane;
+use super::parent::Turn;
+use super::{Effect, Item, Note};
+use crate::gate::permit::PermitVerdict;
+
+/// The cause of an event that is only there because an earlier one of its subject is.
+const BEHIND: &str = "behind";
+
+impl Lane {
+    /// The subject's first event will not be delivered. Gives a moment to try again only when there is no
+    /// room to park it.
+    pub(super) fn give_up(&mut self, turn: &mut Turn<'_>, subject: SubjectId, cause: &str) -> Option<Moment> {
+        let first = self.backlog.front_mut(subject, 1).next()?;
+        let (offset, is_redriven) = (first.item.offset, first.is_redriven);
+        if self.replay.is_some() {
+            self.pass_over(turn, subject);
+        } else if is_redriven {
+            self.stay_parked(turn, subject, cause);
+        } else if self.parked.has_room() {
+            self.park(turn, subject, cause);
+        } else {
+            self.note(turn, Note::DeadLettersFull);
+            return Some(turn.now.moment.after(self.config.retry.cap));
+        }
+        self.note(turn, Note::DeadLettered { offset, cause: cause.to_owned() });
+        None
+    }
+
+    /// Earlier acknowledgements of the subject are told first: after a crash its dead letters must not be
+    /// taken for everything that it had.
+    fn park(&mut self, turn: &mut Turn<'_>, subject: SubjectId, cause: &str) {
+        if !self.ledger.is_empty() {
+            self.tell(turn);
+        }
+        let mut cause = cause;
+        for queued in self.backlog.take(subject) {
+            self.enter(turn, &queued, cause);
+            let offset = queued.item.offset;
+            self.settle(turn, offset, SettledAs::DeadLettered, queued.attempts, None);
+            cause = BEHIND;
+        }
+    }
+
+    fn enter(&mut self, turn: &mut Turn<'_>, queued: &Queued, cause: &str) {
+        let item = &queued.item;
+        self.parked.park(item.subject_id, item.offset);
+        turn.journal(ControlFact::DeadLettered(DeadLetter {
+            subscriber: self.config.subscriber.clone(),
+            offset: item.offset,
+            event_id: item.event_id,
+            delivery_id: queued.delivery_id,
+            subject_id: item.subject_id,
+            change_type: item.change_type,
+            class: item.class,
+            cause: cause.to_owned(),
+            attempts: queued.attempts,
+            at: turn.now.wall,
+        }));
+    }
+
+    /// A new event of a parked subject. One at or before its last dead letter was journaled by an earlier
+    /// run whose cursor was not, or was acknowledged before it.
+    pub(super) fn join_dead_letters(&mut self, turn: &mut Turn<'_>, item: Item, last: Offset) {
+        let offset = item.offset;
+        if offset > last {
+            let queued = self.queued(item, false);
+            self.enter(turn, &queued, BEHIND);
+        }
+        self.settle(turn, offset, SettledAs::DeadLettered, 0, None);
+    }
+
+    fn pass_over(&mut self, turn: &mut Turn<'_>, subject: SubjectId) {
+        if let Some(queued) = self.backlog.pop(subject) {
+            self.settle(turn, queued.item.offset, SettledAs::DeadLettered, queued.attempts, None);
+        }
+    }
+
+    /// A redriven event failed again: the rest of its round waits in the store, as before.
+    fn stay_parked(&mut self, turn: &mut Turn<'_>, subject: SubjectId, cause: &str) {
+        if let Some(first) = self.backlog.take(subject).first() {
+            self.enter(turn, first, cause);
+        }
+        self.parked.round_failed(subject);
+    }
+
+    pub(super) fn redrive(&mut self, subject: SubjectId, actor: String) {
+        if self.replay.is_none() {
+            self.parked.want(subject, actor);
+        }
+    }
+
+    pub(super) fn start_redrives(&mut self, turn: &mut Turn<'_>) {
+        while let Some(subject) = self.parked.start_next() {
+            turn.effects.push(Effect::ReadDeadLetters(self.given.id, subject));
+        }
+    }
+
+    pub(super) fn dead_letters_read(&mut self, turn: &mut Turn<'_>, subject: SubjectId, items: Vec<Item>) {
+        if !self.parked.read(subject) {
+            return;
+        }
+        let mut through = self.parked.last(subject).filter(|_| items.is_empty());
+        for item in items.into_iter().take(REDRIVE_ITEMS_MAX) {
+            through = Some(item.offset);
+            // One that policy has come to deny leaves with the next that is delivered.
+            if matches!(item.permit, PermitVerdict::Granted(_)) {
+                self.backlog.push(self.queued(item, true));
+            }
+        }
+        if let Some(through) = through.filter(|_| !self.backlog.has_events(subject)) {
+            self.close_dead_letters(turn, subject, through, "redriven", None);
+            self.end_round(turn, subject, through);
+        }
+    }
+
+    pub(super) fn discard(&mut self, turn: &mut Turn<'_>, subject: SubjectId, actor: String) {
+        if self.backlog.is_flying(subject) {
+            return self.parked.discard_later(subject, actor);
+        }
+        let Some(last) = self.parked.last(subject) else { return };
+        self.backlog.take(subject);
+        self.close_dead_letters(turn, subject, last, "discarded", Some(actor));
+        self.parked.free(subject);
+    }
+
+    /// Looks at a subject whose attempt ended: a round may be through, a discard may wait.
+    pub(super) fn after_landing(&mut self, turn: &mut Turn<'_>, subject: SubjectId, through: Option<Offset>) {
+        if self.parked.last(subject).is_none() {
+            return;
+        }
+        if let Some(actor) = self.parked.take_discard(subject) {
+            return self.discard(turn, subject, actor);
+        }
+        if let Some(through) = through.filter(|_| !self.backlog.has_events(subject)) {
+            self.end_round(turn, subject, through);
+        }
+    }
+
+    fn end_round(&mut self, turn: &mut Turn<'_>, subject: SubjectId, through: Offset) {
+        match self.parked.round_done(subject, through) {
+            Next::Read => turn.effects.push(Effect::ReadDeadLetters(self.given.id, subject)),
+            Next::Free => {}
+        }
+    }
+
+    pub(super) fn close_dead_letters(
+        &mut self,
+        turn: &mut Turn<'_>,
+        subject: SubjectId,
+        through: Offset,
+        how: &str,
+        actor: Option<String>,
+    ) {
+        let closed = DeadLetterClosed {
+            subscriber: self.config.subscriber.clone(),
+            subject_id: subject,
+            through,
+            how: how.to_owned(),
+            actor: actor.unwrap_or_else(|| self.parked.actor(subject)),
+            at: turn.now.wall,
+        };
+        turn.journal(ControlFact::DeadLetterClosed(closed));
+    }
+}

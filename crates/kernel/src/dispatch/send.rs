@@ -1,0 +1,158 @@
+//! What a lane does whenever something changed: wake what is due, send what may be sent, read on.
+
+use writ_model::id::SubjectId;
+use writ_model::time::Moment;
+
+use super::attempt::Delivery;
+use super::backlog::Room;
+use super::breaker::Pass;
+use super::lane::{Lane, State};
+use super::parent::Turn;
+use super::{Attempt, Effect, Note};
+use crate::gate::permit::PermitVerdict;
+
+/// No single read asks for more events.
+pub const READ_ITEMS_MAX: usize = 1024;
+
+/// A lane reads on when this share of its window is free: fewer, larger reads.
+const READ_SHARE: usize = 8;
+
+/// One attempt under way: its subjects, each with how many of its first events.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) members: Vec<(SubjectId, usize)>,
+    pub(super) pass: Pass,
+}
+
+impl Flight {
+    pub(super) fn events(&self) -> usize {
+        self.members.iter().map(|(_, count)| count).sum()
+    }
+}
+
+impl Lane {
+    /// Brings the lane to rest after a fact or the passing of time.
+    pub(super) fn proceed(&mut self, turn: &mut Turn<'_>) {
+        if self.state == State::Running {
+            self.wake(turn);
+            self.start_redrives(turn);
+            self.send(turn);
+            self.read(turn);
+            self.end_if_done(turn);
+        }
+        if self.ledger.is_due(turn.now.moment) {
+            self.tell(turn);
+        }
+    }
+
+    /// When the lane has something to do although nothing happens.
+    pub(super) fn deadline(&self, now: Moment) -> Option<Moment> {
+        let waits = if self.state == State::Running {
+            let may_send = self.has_place() && self.breaker.admits() && self.backlog.is_ready();
+            let paced = self.pace.deadline(now).filter(|_| may_send);
+            let lingers = self.linger_until.filter(|_| may_send && self.pace.permits(now));
+            [self.breaker.deadline(), self.backlog.deadline(), paced, lingers]
+        } else {
+            [None; 4]
+        };
+        waits.into_iter().flatten().chain(self.ledger.deadline()).min()
+    }
+
+    fn wake(&mut self, turn: &mut Turn<'_>) {
+        self.with_breaker(turn, |breaker, now| breaker.on_time(now));
+        self.backlog.on_time(turn.now.moment);
+    }
+
+    /// Changes the breaker and notes it when its state is another one then.
+    pub(super) fn with_breaker(
+        &mut self,
+        turn: &mut Turn<'_>,
+        change: impl FnOnce(&mut super::breaker::Breaker, Moment),
+    ) {
+        let before = self.breaker.state();
+        change(&mut self.breaker, turn.now.moment);
+        let after = self.breaker.state();
+        if before != after {
+            self.note(turn, Note::Breaker(after));
+        }
+    }
+
+    fn has_place(&self) -> bool {
+        self.flights.len() < self.config.in_flight_max
+    }
+
+    fn room(&self) -> Room {
+        let batching = &self.config.batching;
+        Room {
+            items: batching.items_max.max(1),
+            bytes: batching.bytes_max,
+            repeats: batching.subject_repeats,
+        }
+    }
+
+    fn send(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now.moment;
+        while self.has_place() && self.backlog.is_ready() && self.pace.permits(now) && !self.lingers(now) {
+            let Some(pass) = self.breaker.admit() else { break };
+            self.send_one(turn, pass);
+        }
+        if !self.backlog.is_ready() {
+            self.linger_until = None;
+        }
+    }
+
+    /// Whether it is better to wait for company.
+    fn lingers(&mut self, now: Moment) -> bool {
+        let linger = self.config.batching.linger;
+        if linger.is_zero() || self.backlog.fills(self.room()) {
+            return false;
+        }
+        *self.linger_until.get_or_insert(now.after(linger)) > now
+    }
+
+    fn send_one(&mut self, turn: &mut Turn<'_>, pass: Pass) {
+        let members = self.backlog.pick(self.room());
+        let deliveries: Vec<Delivery> =
+            members.iter().flat_map(|(subject, count)| self.deliveries(turn, *subject, *count)).collect();
+        debug_assert!(!deliveries.is_empty(), "a ready backlog gives at least one event");
+        self.linger_until = None;
+        self.pace.sent(turn.now.moment, deliveries.len());
+        let id = turn.attempts.open(self.given.id);
+        self.flights.insert(id, Flight { members, pass });
+        turn.effects.push(Effect::Send(Attempt { id, lane: self.given.id, deliveries }));
+    }
+
+    fn deliveries(&mut self, turn: &Turn<'_>, subject: SubjectId, count: usize) -> Vec<Delivery> {
+        let front = self.backlog.front_mut(subject, count);
+        front
+            .filter_map(|queued| {
+                let PermitVerdict::Granted(permit) = &queued.item.permit else { return None };
+                queued.attempts += 1;
+                queued.first_attempt.get_or_insert(turn.now.moment);
+                Some(Delivery::new(permit.clone(), queued.delivery_id, queued.attempts))
+            })
+            .collect()
+    }
+
+    fn read(&mut self, turn: &mut Turn<'_>) {
+        let window_bytes = self.config.window_bytes.min(self.given.bytes_share);
+        let room_items = self.config.window_items.saturating_sub(self.backlog.items());
+        let room_bytes = window_bytes.saturating_sub(self.backlog.bytes());
+        let enough = room_items > 0
+            && room_items >= self.config.window_items / READ_SHARE
+            && room_bytes > 0
+            && room_bytes >= window_bytes / READ_SHARE;
+        let from = self.position.read_to();
+        let ended = self.replay.as_ref().is_some_and(|order| from >= order.to);
+        if self.is_reading || !enough || ended {
+            return;
+        }
+        self.is_reading = true;
+        turn.effects.push(Effect::Read {
+            lane: self.given.id,
+            from,
+            items_max: room_items.min(READ_ITEMS_MAX),
+            bytes_max: room_bytes,
+        });
+    }
+}
