@@ -1,18 +1,25 @@
-//! Writes what follows from the connector folders: the `mod` lines and the registry. Ordinary committed
-//! Rust, so that rustfmt, grep and a reader see it; a test regenerates it in memory.
+//! Writes what follows from the connector folders: their `mod` lines and the registry's array. Ordinary
+//! committed Rust, so that rustfmt, grep and a reader see it; a test regenerates it in memory.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use crate::tree::{Tree, root};
 
-const SOURCES: &str = "crates/connectors/src/sources/";
-const SUBSCRIBERS: &str = "crates/connectors/src/subscribers/";
+/// The two sides, in the order of the registry.
+const SIDES: &[&str] = &["sources", "subscribers"];
+const CONNECTORS: &str = "crates/connectors/src/";
 const REGISTRY: &str = "crates/connectors/src/registry.rs";
+
+/// The item of the registry that is written here; the rest of that file is written by hand.
+const ARRAY: &str = "pub const ALL: &[&Descriptor] =";
 
 /// Writes the files that differ.
 pub(crate) fn write() -> crate::Answer {
     let tree = Tree::of_repository()?;
-    for (path, text) in generated(&tree) {
-        if tree.text(path) != Some(text.as_str()) {
-            std::fs::write(root().join(path), text).map_err(|error| format!("write {path}: {error}"))?;
+    for (path, text) in generated(&tree)? {
+        if tree.text(&path) != Some(text.as_str()) {
+            std::fs::write(root().join(&path), text).map_err(|error| format!("write {path}: {error}"))?;
             println!("codegen: wrote {path}");
         }
     }
@@ -21,23 +28,110 @@ pub(crate) fn write() -> crate::Answer {
 
 /// Fails when a file is not what would be written.
 pub(crate) fn check() -> crate::Answer {
-    let stale = stale(&Tree::of_repository()?);
+    let tree = Tree::of_repository()?;
+    let generated = generated(&tree)?.into_iter();
+    let stale: Vec<String> = generated
+        .filter(|(path, text)| tree.text(path) != Some(text.as_str()))
+        .map(|(path, _)| path)
+        .collect();
     if stale.is_empty() {
-        Ok(())
+        return Ok(());
+    }
+    Err(format!("codegen: {} out of date; run `cargo xtask codegen`", stale.join(", ")))
+}
+
+fn generated(tree: &Tree) -> Result<Vec<(String, String)>, String> {
+    let mut files = Vec::new();
+    for side in SIDES {
+        let path = format!("{CONNECTORS}{side}/mod.rs");
+        let text = modules(tree.text(&path).unwrap_or_default(), &connectors(tree, side));
+        files.push((path, format(&text)?));
+    }
+    let registry = tree.text(REGISTRY).ok_or_else(|| format!("{REGISTRY} is missing"))?;
+    let names: Vec<String> = SIDES.iter().flat_map(|side| entries(tree, side)).collect();
+    let text = array(registry, &names).ok_or_else(|| format!("{REGISTRY} has no item `{ARRAY} …;`"))?;
+    files.push((REGISTRY.to_owned(), format(&text)?));
+    Ok(files)
+}
+
+fn entries(tree: &Tree, side: &str) -> Vec<String> {
+    connectors(tree, side).iter().map(|name| format!("&{side}::{name}::DESCRIPTOR")).collect()
+}
+
+/// Folders of one side that declare a descriptor.
+fn connectors(tree: &Tree, side: &str) -> Vec<String> {
+    let folder = format!("{CONNECTORS}{side}/");
+    let declares = |name: &String| {
+        let text = tree.text(&format!("{folder}{name}/mod.rs"));
+        text.is_some_and(|text| text.contains("pub const DESCRIPTOR: Descriptor"))
+    };
+    tree.folders_in(&folder).into_iter().filter(declares).collect()
+}
+
+/// The module list with one `pub mod` line for each connector; other lines stay.
+fn modules(text: &str, connectors: &[String]) -> String {
+    let is_connector_line = |line: &&str| line.starts_with("pub mod ");
+    let kept: Vec<&str> = text.lines().filter(|line| !is_connector_line(line)).collect();
+    let lines: String = connectors.iter().map(|name| format!("pub mod {name};\n")).collect();
+    format!("{}\n{lines}", kept.join("\n"))
+}
+
+/// The registry with these entries in its array.
+fn array(registry: &str, entries: &[String]) -> Option<String> {
+    let (before, after) = registry.split_once(ARRAY)?;
+    let (_, after) = after.split_once(';')?;
+    Some(format!("{before}{ARRAY} &[{}];{after}", entries.join(", ")))
+}
+
+/// What rustfmt makes of a text, under the repository's settings.
+fn format(text: &str) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("rustfmt: {error}");
+    let mut rustfmt = Command::new("rustfmt")
+        .args(["--edition", "2024", "--emit", "stdout", "--config-path"])
+        .arg(root().join("rustfmt.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    rustfmt.stdin.take().expect("stdin is piped").write_all(text.as_bytes()).map_err(failed)?;
+    let output = rustfmt.wait_with_output().map_err(failed)?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(format!("codegen: {stale:?} are stale; run `cargo xtask codegen`"))
+        Err("rustfmt refused".to_owned())
     }
 }
 
-fn stale(tree: &Tree) -> Vec<&'static str> {
-    let generated = generated(tree).into_iter();
-    generated.filter(|(path, text)| tree.text(path) != Some(text.as_str())).map(|(path, _)| path).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn generated(tree: &Tree) -> Vec<(&'static str, String)> {
-    vec![(REGISTRY, registry(&tree.folders_in(SOURCES), &tree.folders_in(SUBSCRIBERS)))]
-}
+    const DECLARES: &str = "pub const DESCRIPTOR: Descriptor = Descriptor {};";
 
-fn registry(_sources: &[String], _subscribers: &[String]) -> String {
-    String::new()
+    #[test]
+    fn the_registry_is_what_would_be_written() {
+        check().expect("generated files are fresh");
+    }
+
+    #[test]
+    fn a_folder_with_a_descriptor_is_listed_and_a_removed_one_is_not() {
+        let tree = Tree::of(&[
+            ("crates/connectors/src/sources/mod.rs", "//! One folder each.\n\nmod image;\npub mod gone;\n"),
+            ("crates/connectors/src/sources/orders/mod.rs", DECLARES),
+            ("crates/connectors/src/sources/unfinished/codec.rs", ""),
+            ("crates/connectors/src/subscribers/hook/mod.rs", DECLARES),
+            (REGISTRY, "//! All.\n\npub const ALL: &[&Descriptor] = &[];\n\nfn find() {}\n"),
+        ]);
+        let files = generated(&tree).expect("rustfmt is installed");
+        let text = |suffix: &str| {
+            files.iter().find(|(path, _)| path.ends_with(suffix)).map(|(_, text)| text.as_str())
+        };
+        assert_eq!(text("sources/mod.rs"), Some("//! One folder each.\n\nmod image;\npub mod orders;\n"));
+        let registry = text("registry.rs").expect("it is generated");
+        assert!(
+            registry.contains("&[&sources::orders::DESCRIPTOR, &subscribers::hook::DESCRIPTOR];"),
+            "{registry}"
+        );
+        assert!(registry.ends_with("fn find() {}\n"));
+    }
 }

@@ -50,9 +50,13 @@ fn check_with(tree: &Tree, allowed: &[(&str, &str, &str)]) -> Vec<Finding> {
     findings
 }
 
+/// Crates that exist for tests.
+const TEST_CRATES: &[&str] = &["crates/sim/", "crates/testkit/"];
+
 /// Sources of the rooms; tests, benches and this crate may name a connector.
 fn is_layer(path: &str) -> bool {
-    let is_test = path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/contract/");
+    let is_test_file = path.ends_with("/tests.rs") || path.contains("/tests/") || path.contains("/contract/");
+    let is_test = is_test_file || TEST_CRATES.iter().any(|folder| path.starts_with(folder));
     path.starts_with("crates/") && path.contains("/src/") && path != REGISTRY && !is_test
 }
 

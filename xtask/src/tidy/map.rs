@@ -1,4 +1,5 @@
-//! ARCHITECTURE.md is true: every path it names exists, every crate and top folder is named in it.
+//! ARCHITECTURE.md is true: every path it names exists, every crate and top folder is named in it
+//! (folders that begin with a dot hold the settings of tools, and need no place on the map).
 
 use super::Finding;
 use crate::tree::Tree;
@@ -19,7 +20,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let dead = dead.map(|(line, word)| Finding::at(MAP, *line, format!("`{word}` does not exist")));
 
     let crates = tree.folders_in("crates/").into_iter().map(|name| format!("crates/{name}"));
-    let folders = top.iter().filter(|folder| *folder != "crates").cloned();
+    let folders = top.iter().filter(|folder| *folder != "crates" && !folder.starts_with('.')).cloned();
     let is_named = |wanted: &str| named.iter().any(|(_, word)| word.trim_end_matches('/') == wanted);
     let missing = crates.chain(folders).filter(|wanted| !is_named(wanted));
     let missing = missing.map(|wanted| Finding::in_file(MAP, format!("`{wanted}` is not on the map")));

@@ -4,8 +4,7 @@ use super::Finding;
 use crate::source;
 use crate::tree::Tree;
 
-const BANNED_NAMES: &[&str] =
-    &["util", "utils", "common", "helper", "helpers", "manager", "misc", "types", "stuff", "shared"];
+const BANNED_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "misc", "types"];
 
 /// In code.
 const BANNED_CODE: &[&str] = &["dbg!(", "todo!(", "unimplemented!(", "#[ignore"];
