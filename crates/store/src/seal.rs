@@ -232,10 +232,33 @@ mod tests {
     use super::*;
     use crate::contract::sample;
 
+    use writ_model::envelope::EventData;
+    use writ_model::id::{Incarnation, Position, RecordKey};
+    use writ_model::value::Value;
+
     const KEY: SubjectKey = SubjectKey([7; 32]);
 
+    fn private(email: &str) -> PrivatePart {
+        PrivatePart {
+            key: RecordKey(vec!["17".to_owned()]),
+            old_key: None,
+            table: "customer".to_owned(),
+            incarnation: Incarnation("pg-7".to_owned()),
+            position: Position { commit: 9, ordinal: 1 },
+            transaction: None,
+            producer_id: None,
+            causation_id: sample::event_id(0),
+            data: EventData {
+                key: vec!["17".to_owned()],
+                before: None,
+                after: Some([("email".to_owned(), Value::Text(email.to_owned()))].into()),
+                unseen: Vec::new(),
+            },
+        }
+    }
+
     fn sealed() -> (ClearHeader, PrivatePart, SealedPart) {
-        let (header, private) = (sample::header(1), sample::private("ada@example.org"));
+        let (header, private) = (sample::header(1), private("ada@example.org"));
         let part = seal_part(&header, &private, &KEY, [9; 12]).expect("seals");
         (header, private, part)
     }
@@ -299,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_absent_field_is_not_an_empty_one() {
-        let (mut header, private) = (sample::header(1), sample::private("ada"));
+        let (mut header, private) = (sample::header(1), private("ada"));
         header.location = None;
         let part = seal_part(&header, &private, &KEY, [9; 12]).expect("seals");
         header.location = Some(String::new());

@@ -2,13 +2,12 @@
 //! gate and the seal lead to the log.
 
 use writ_model::control::{ControlFact, SourceProgress};
-use writ_model::envelope::{ClearHeader, EventData, PrivatePart};
+use writ_model::envelope::ClearHeader;
 use writ_model::id::{
-    EventId, Generation, Incarnation, Position, RecordKey, Sequence, Slot, SourceName, SubjectId, TenantId,
+    EventId, Generation, Incarnation, Position, Sequence, Slot, SourceName, SubjectId, TenantId,
 };
 use writ_model::taxonomy::{ChangeType, Entity, Operation, PriorityClass};
 use writ_model::time::{Hlc, Timestamp};
-use writ_model::value::Value;
 use writ_model::verdict::{Decision, PolicyVersion};
 
 use crate::log::NewEvent;
@@ -40,26 +39,6 @@ pub(crate) fn header(number: u64) -> ClearHeader {
         schema_major: 1,
         location: None,
         locale: Some("de-DE".to_owned()),
-    }
-}
-
-/// A private part with one attribute.
-pub(crate) fn private(email: &str) -> PrivatePart {
-    PrivatePart {
-        key: RecordKey(vec!["17".to_owned()]),
-        old_key: None,
-        table: "customer".to_owned(),
-        incarnation: Incarnation("pg-7".to_owned()),
-        position: Position { commit: 9, ordinal: 1 },
-        transaction: None,
-        producer_id: None,
-        causation_id: event_id(0),
-        data: EventData {
-            key: vec!["17".to_owned()],
-            before: None,
-            after: Some([("email".to_owned(), Value::Text(email.to_owned()))].into()),
-            unseen: Vec::new(),
-        },
     }
 }
 

@@ -8,7 +8,27 @@
 //!        |<------- commit 0: one sync ----->|<- commit 1
 //! ```
 //!
-//! Offsets are ordered and opaque; a reader may meet gaps. One writer, fenced by its epoch.
+//! Offsets are ordered and opaque; a reader may meet gaps. One writer, fenced by its epoch. The disk form is
+//! [`SegmentLog`] (bytes: `docs/reference/log-format.md`, reasons: ADR 0009), its twin is [`MemoryLog`].
+
+mod frame;
+mod memory;
+mod options;
+mod reader;
+mod record;
+mod recovery;
+mod segment;
+mod shared;
+mod window;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use memory::MemoryLog;
+pub use options::{COMMIT_BYTES_MAX, Options, Salts};
+pub use recovery::{Opened, Recovery, TornTail};
+pub use writer::SegmentLog;
 
 use writ_model::control::ControlFact;
 use writ_model::envelope::ClearHeader;
@@ -41,6 +61,14 @@ pub struct Commit {
     pub facts: Vec<ControlFact>,
     /// Leaves other than the events' intents, canonical bytes; their indices follow the intents'.
     pub leaves: Vec<Vec<u8>>,
+}
+
+impl Commit {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        let Self { events, facts, leaves } = self;
+        events.is_empty() && facts.is_empty() && leaves.is_empty()
+    }
 }
 
 /// Where an append went.
@@ -82,7 +110,7 @@ pub enum Record {
     Event(Box<StoredEvent>),
     /// A control fact.
     Fact(Offset, ControlFact),
-    /// A leaf: its audit-log index and canonical bytes (intents included, right after their events).
+    /// A leaf: its audit-log index and canonical bytes. Intents come right after the events of their commit.
     Leaf(Offset, u64, Vec<u8>),
 }
 
@@ -100,11 +128,18 @@ impl Record {
 pub trait Log: Send {
     /// Appends one commit and syncs it. When it returns `Ok`, all of it survives a power cut; on any
     /// error but `Indeterminate` nothing of it was stored. After a failed write or sync the log is
-    /// poisoned: every later append fails, and only a new opening (which reads the tail) goes on.
+    /// poisoned: every later append fails, and only a new opening (which reads the tail) goes on. A full
+    /// disk (`Full`) does not poison: the append may be repeated when there is space.
+    ///
+    /// `epoch` below the log's is refused (`Fenced`); one above it takes over and is durable with the
+    /// commit. An empty commit stores nothing and costs no sync.
     fn append(&mut self, epoch: Epoch, commit: Commit) -> Result<Appended, AppendError>;
 
     /// A handle for reading what is committed, from any thread.
     fn reader(&self) -> Box<dyn LogReader>;
+
+    /// The writer's epoch: what this opening was given, or a later one that took over.
+    fn epoch(&self) -> Epoch;
 
     /// The oldest offset that is still stored.
     fn start(&self) -> Offset;
