@@ -4,6 +4,7 @@
 //! are refused before the policy engine sees anything. Only this module constructs [`Cleared`].
 
 pub mod card;
+pub mod input;
 pub mod machine;
 pub mod permit;
 
@@ -57,3 +58,16 @@ pub enum Decided {
     /// Into the journal.
     Kept(Kept),
 }
+
+impl Decided {
+    /// The event, whatever was decided.
+    pub fn envelope(&self) -> &Envelope {
+        match self {
+            Self::Cleared(cleared) => &cleared.envelope,
+            Self::Kept(kept) => &kept.envelope,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixtures;

@@ -1,0 +1,178 @@
+//! Finds digits that are written like a card number in a stream of characters. Holds a fixed amount of
+//! memory, whatever the text's length.
+//!
+//! Digits form groups; groups joined by one separator each form a chain. Whenever a group ends, the group by
+//! itself and every card-like grouping that ends with it are candidates.
+
+use super::ranges::Written;
+
+/// Shortest and longest card number (ISO/IEC 7812-1 allows up to 19 digits).
+const DIGITS_MIN: usize = 12;
+const DIGITS_MAX: usize = 19;
+
+/// Groups kept of a chain: as many as the longest grouping has.
+const GROUPS_MAX: usize = 5;
+
+/// Groupings in which cards are printed. Others are phone numbers, bank accounts and dates.
+const GROUPINGS: &[&[usize]] = &[
+    &[4, 4, 4, 4],
+    &[8, 8],
+    &[4, 6, 5],
+    &[4, 6, 4],
+    &[4, 3, 3, 3],
+    &[4, 4, 4, 4, 1],
+    &[4, 4, 4, 4, 2],
+    &[4, 4, 4, 4, 3],
+    &[6, 13],
+];
+
+/// Zeros of the decimal digit sets (Unicode general category Nd) that people type with.
+const ZEROS: &[u32] = &[
+    0x0030, 0x0660, 0x06F0, 0x07C0, 0x0966, 0x09E6, 0x0A66, 0x0AE6, 0x0B66, 0x0BE6, 0x0C66, 0x0CE6, 0x0D66,
+    0x0E50, 0x0ED0, 0x0F20, 0x1040, 0x17E0, 0x1810, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6,
+];
+
+/// The value of a decimal digit in any of the common scripts.
+pub(super) fn digit_of(c: char) -> Option<u8> {
+    let point = u32::from(c);
+    if c.is_ascii() {
+        return c.is_ascii_digit().then(|| c as u8 - b'0');
+    }
+    let zero = ZEROS.iter().find(|zero| (**zero..**zero + 10).contains(&point))?;
+    u8::try_from(point - zero).ok()
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '\u{A0}' | '\u{2010}' | '\u{2011}' | '\u{2013}' | '\u{202F}')
+}
+
+#[derive(Clone, Copy, Default)]
+struct Group {
+    digits: usize,
+    /// The separator before it, for every group of a chain but the first.
+    joined_by: Option<char>,
+}
+
+/// The last characters of the text, as far as a decision needs them.
+#[derive(Default)]
+struct Scanner {
+    /// The last digits of the chain, oldest first.
+    digits: [u8; DIGITS_MAX],
+    kept: usize,
+    /// The last groups of the chain, oldest first.
+    groups: [Group; GROUPS_MAX],
+    count: usize,
+    /// The last two characters before the chain.
+    lead: [char; 2],
+    /// The chain begins like a grouped IBAN: `DE89 3704 ...`.
+    is_bank_account: bool,
+    chain: Chain,
+    /// The last two characters.
+    last: [char; 2],
+}
+
+/// What is known of the present chain.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Chain {
+    #[default]
+    None,
+    /// Inside a group.
+    Digits,
+    /// After one separator that may join the next group.
+    Joint(char),
+}
+
+/// Calls `found` with the digits (as values 0 to 9) of every candidate.
+pub(super) fn scan(text: impl Iterator<Item = char>, mut found: impl FnMut(&[u8], Written)) {
+    let mut scanner = Scanner::default();
+    for c in text {
+        scanner.take(c, &mut found);
+    }
+    scanner.take('\0', &mut found);
+}
+
+impl Scanner {
+    fn take(&mut self, c: char, found: &mut impl FnMut(&[u8], Written)) {
+        match (digit_of(c), self.chain) {
+            (Some(digit), Chain::Digits) => self.push(digit),
+            (Some(digit), Chain::Joint(separator)) => {
+                self.open(Some(separator));
+                self.push(digit);
+            }
+            (Some(digit), Chain::None) => {
+                (self.kept, self.count, self.lead, self.is_bank_account) = (0, 0, self.last, false);
+                self.open(None);
+                self.push(digit);
+            }
+            (None, Chain::Digits) => {
+                self.close(c, found);
+                self.chain = if is_separator(c) { Chain::Joint(c) } else { Chain::None };
+            }
+            (None, Chain::Joint(_) | Chain::None) => self.chain = Chain::None,
+        }
+        self.last = [self.last[1], c];
+    }
+
+    fn open(&mut self, joined_by: Option<char>) {
+        if self.count == 1 && self.groups[0].joined_by.is_none() {
+            let is_country = self.lead.iter().all(char::is_ascii_uppercase);
+            self.is_bank_account = is_country && self.groups[0].digits == 2;
+        }
+        if self.count == GROUPS_MAX {
+            self.groups.rotate_left(1);
+            self.count -= 1;
+        }
+        self.groups[self.count] = Group { digits: 0, joined_by };
+        self.count += 1;
+        self.chain = Chain::Digits;
+    }
+
+    fn push(&mut self, digit: u8) {
+        if self.kept == DIGITS_MAX {
+            self.digits.rotate_left(1);
+            self.kept -= 1;
+        }
+        self.digits[self.kept] = digit;
+        self.kept += 1;
+        self.groups[self.count - 1].digits += 1;
+    }
+
+    /// A group ended before `next`.
+    fn close(&self, next: char, found: &mut impl FnMut(&[u8], Written)) {
+        if next.is_alphanumeric() || self.is_bank_account {
+            return;
+        }
+        let groups = &self.groups[..self.count];
+        let last = groups[groups.len() - 1];
+        // Digits after a decimal point are a fraction.
+        if (DIGITS_MIN..=DIGITS_MAX).contains(&last.digits)
+            && last.joined_by != Some('.')
+            && self.may_begin(1)
+        {
+            found(self.tail(last.digits), Written::Bare);
+        }
+        for grouping in GROUPINGS {
+            if self.is_grouped(grouping) && self.may_begin(grouping.len()) {
+                found(self.tail(grouping.iter().sum()), Written::Grouped);
+            }
+        }
+    }
+
+    fn tail(&self, digits: usize) -> &[u8] {
+        &self.digits[self.kept.saturating_sub(digits)..self.kept]
+    }
+
+    /// The last groups have these lengths and are joined by one and the same separator.
+    fn is_grouped(&self, grouping: &[usize]) -> bool {
+        let Some(first) = self.count.checked_sub(grouping.len()) else { return false };
+        let groups = &self.groups[first..self.count];
+        let has_lengths = groups.iter().zip(grouping).all(|(group, length)| group.digits == *length);
+        has_lengths && groups[1..].iter().all(|group| group.joined_by == groups[1].joined_by)
+    }
+
+    /// The last `groups` groups do not begin inside a word: neither a letter nor a longer run is before them.
+    fn may_begin(&self, groups: usize) -> bool {
+        let first = self.groups[self.count - groups];
+        first.joined_by.is_some() || !self.lead[1].is_alphanumeric()
+    }
+}
