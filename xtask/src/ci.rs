@@ -11,6 +11,10 @@ enum Step {
     Call(fn() -> crate::Answer),
 }
 
+/// The stable driver; the coverage-guided form is for soaks.
+const FUZZ: &[&str] =
+    &["cargo", "run", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target", "--bin", "writ-fuzz"];
+
 /// In the order in which failures are cheapest to find.
 fn steps() -> Vec<(&'static str, Step)> {
     let command = |name, command, env| (name, Step::Command(Stage { name, command, env }));
@@ -20,6 +24,7 @@ fn steps() -> Vec<(&'static str, Step)> {
         ("test", Step::Call(suite::run)),
         command("clippy", &["cargo", "clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[]),
         command("sim", &["cargo", "test", "-p", "writ-sim"], &[("WRIT_SIM_SEEDS", "200")]),
+        command("fuzz", FUZZ, &[("WRIT_FUZZ_SECONDS", "60")]),
         ("deny", deny()),
         command("docs", &["cargo", "doc", "--workspace", "--no-deps"], &[("RUSTDOCFLAGS", "-D warnings")]),
     ]

@@ -41,6 +41,16 @@ const SOAKS: &[Soak] = &[
         batch: 50,
         total: 1_000,
     },
+    // A round is a second; the driver divides them among its nine targets, so that each gets an hour.
+    Soak {
+        name: "fuzz",
+        claim: "no decoder panics, hangs or breaks its round trip in an hour of mutated inputs each",
+        command: &["cargo", "run", "--release", "--manifest-path", "fuzz/Cargo.toml", "--bin", "writ-fuzz"],
+        count_variable: "WRIT_FUZZ_SECONDS",
+        first_variable: "WRIT_FUZZ_SEED",
+        batch: 540,
+        total: 32_400,
+    },
 ];
 
 const RESULTS: &str = "docs/reference/soak";
