@@ -1,12 +1,14 @@
 //! What every form of [`State`] must do, sentence by sentence of its contract.
 
+#![expect(clippy::unwrap_used, reason = "a suite panics on a breach, and an error is one")]
+
 use writ_model::control::{
     ControlFact, Covered, Cursor, DeadLetter, DeadLetterClosed, Finalised, IntakeSeen, LaneChange,
     ReplayProgress, SettledBatch, SourceProgress, Withheld,
 };
 use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{
-    DeliveryId, Epoch, Incarnation, Offset, Position, SourceName, SubjectId, SubscriberName,
+    DeliveryId, Epoch, Incarnation, Offset, Position, Sequence, SourceName, SubjectId, SubscriberName,
 };
 use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::Timestamp;
@@ -47,19 +49,25 @@ fn event(offset: u64, number: u64) -> Record {
 }
 
 fn event_at(offset: u64, number: u64, recorded_at: i64) -> Record {
+    let mut event = stored(offset, number);
+    event.header.recorded_at = Timestamp(recorded_at);
+    Record::Event(Box::new(event))
+}
+
+/// A stored event of one of three subjects.
+pub(crate) fn stored(offset: u64, number: u64) -> StoredEvent {
     let mut header = sample::header(number);
-    header.recorded_at = Timestamp(recorded_at);
     header.subject_id = subject(number % 3);
-    Record::Event(Box::new(StoredEvent {
+    StoredEvent {
         offset: Offset(offset),
-        sequence: writ_model::id::Sequence(offset + 1),
+        sequence: Sequence(offset + 1),
         header,
         decision: sample::decision(),
         parts: Vec::new(),
         intent_index: offset * 2,
         settle_by: Timestamp(1_764_000_600_000_000),
         bytes: 300,
-    }))
+    }
 }
 
 fn subject(number: u64) -> SubjectId {

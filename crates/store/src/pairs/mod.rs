@@ -139,9 +139,12 @@ pub(crate) fn io_code(error: &io::Error) -> Code {
     }
 }
 
+/// From and to.
+type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
 /// The range of a scan: from the larger of `prefix` and `start` to the end of the prefix; `None` when that is
 /// empty, for sorted maps panic on ranges that end before they begin.
-fn range(prefix: &[u8], start: &[u8]) -> Option<(Bound<Vec<u8>>, Bound<Vec<u8>>)> {
+fn range(prefix: &[u8], start: &[u8]) -> Option<KeyRange> {
     let from = prefix.max(start);
     match after_prefix(prefix) {
         Some(end) if *from >= *end => None,

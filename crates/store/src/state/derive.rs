@@ -74,6 +74,9 @@ impl<'a> Draft<'a> {
             ControlFact::Covered(covered) => {
                 self.put_json(CONTROL, key::covered(covered.source.as_str()), covered)
             }
+            ControlFact::Accounted(accounted) => {
+                self.put_json(CONTROL, key::accounted(accounted.source.as_str()), accounted)
+            }
             ControlFact::Intake(seen) => self.put_json(EVENTS, key::intake(seen.causation_id), seen),
             ControlFact::Withheld(withheld) => self.withheld(at, withheld),
             ControlFact::Cursor(cursor) => self.put_json(CONTROL, key::cursor(&cursor.subscriber), cursor),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use writ_model::control::{
-    Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
+    Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
@@ -139,6 +139,10 @@ impl<P: Pairs> State for Derived<P> {
         self.fact(CONTROL, &key::covered(source.as_str())).map_err(StateError::when("read covered changes"))
     }
 
+    fn accounted(&self, source: &SourceName) -> Result<Option<Accounted>, StateError> {
+        self.fact(CONTROL, &key::accounted(source.as_str())).map_err(StateError::when("read accounting"))
+    }
+
     fn intake(&self, causation_id: EventId) -> Result<Option<IntakeSeen>, StateError> {
         self.fact(EVENTS, &key::intake(causation_id)).map_err(StateError::when("read intake"))
     }
@@ -235,4 +239,47 @@ fn acknowledgement((key, value): &Pair) -> Result<(SubscriberName, Acknowledgeme
 
 fn read_applied(pairs: &impl Pairs) -> Result<u64, Fault> {
     pairs.get(CONTROL, key::APPLIED)?.map_or(Ok(0), |bytes| row::number(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use writ_model::code;
+
+    use super::*;
+    use crate::contract::sample;
+    use crate::contract::state::stored;
+    use crate::seal::SealedPart;
+    use crate::vault::Purpose;
+
+    #[test]
+    fn a_second_opening_is_refused_and_names_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = FjallState::open(dir.path()).unwrap();
+        let refused = FjallState::open(dir.path()).err().unwrap();
+        assert_eq!(refused.code(), code::STORE_LOCKED);
+        assert!(refused.to_string().contains(&dir.path().display().to_string()), "{refused}");
+        drop(first);
+        FjallState::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn no_sealed_part_and_no_location_is_copied_into_the_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = FjallState::open(dir.path()).unwrap();
+        let mut event = stored(0, 1);
+        event.parts = vec![SealedPart {
+            subject_id: event.header.subject_id,
+            generation: event.header.generation,
+            purpose: Purpose::Content,
+            nonce: [0; 12],
+            ciphertext: b"sealed bytes".to_vec(),
+        }];
+        event.header.location = Some("shop-of-kiel".to_owned());
+        state.apply(&[Record::Event(Box::new(event))], Offset(1)).unwrap();
+        state.sync().unwrap();
+        let journal = std::fs::read(dir.path().join("db/0.jnl")).unwrap();
+        let holds = |text: &[u8]| journal.windows(text.len()).any(|window| window == text);
+        assert!(holds(sample::event_id(1).0.as_bytes()), "the search itself works");
+        assert!(!holds(b"sealed bytes") && !holds(b"shop-of-kiel"));
+    }
 }

@@ -4,6 +4,7 @@
 //! control   "a"                              applied offset
 //!           "s" source                       SourceProgress
 //!           "c" source                       Covered
+//!           "k" source                       Accounted
 //!           "u" subscriber                   Cursor
 //!           "l" subscriber                   LaneChange
 //!           "n" subscriber                   number of dead letters
@@ -54,6 +55,10 @@ pub(super) fn source(name: &str) -> Vec<u8> {
 
 pub(super) fn covered(name: &str) -> Vec<u8> {
     tagged(b'c', name.as_bytes())
+}
+
+pub(super) fn accounted(name: &str) -> Vec<u8> {
+    tagged(b'k', name.as_bytes())
 }
 
 pub(super) fn cursor(subscriber: &SubscriberName) -> Vec<u8> {

@@ -13,7 +13,7 @@ mod row;
 pub use derived::{Derived, FjallState, MemoryState};
 
 use writ_model::control::{
-    Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
+    Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
@@ -54,6 +54,9 @@ pub trait State: Send + Sync {
 
     /// The last change of a source whose events are in the log.
     fn covered(&self, source: &SourceName) -> Result<Option<Covered>, StateError>;
+
+    /// The number of a source's last accounting leaf.
+    fn accounted(&self, source: &SourceName) -> Result<Option<Accounted>, StateError>;
 
     /// A pushed change that was taken before, by its causation id.
     fn intake(&self, causation_id: EventId) -> Result<Option<IntakeSeen>, StateError>;

@@ -6,6 +6,25 @@
 
 pub mod error;
 
+mod destroy;
+mod disk;
+mod draft;
+mod kek;
+mod kek_file;
+mod master;
+mod memory;
+mod record;
+mod secrets;
+mod wrap;
+
+#[cfg(test)]
+mod tests;
+
+pub use disk::{FjallVault, Open};
+pub use master::{Master, MasterKey};
+pub use memory::MemoryVault;
+pub use secrets::TenantSecrets;
+
 use std::collections::BTreeMap;
 
 use writ_model::id::{Generation, KeyHash, Offset, SubjectId};
@@ -87,17 +106,26 @@ pub trait Vault: Send {
     /// The subject under this key hash.
     fn find(&self, key_hash: KeyHash) -> Result<Option<Subject>, VaultError>;
 
-    /// The subject's present key hash, by internal id.
+    /// The subject's present key hash, by internal id; `None` also when another subject has taken it.
     fn locate(&self, subject_id: SubjectId) -> Result<Option<KeyHash>, VaultError>;
 
     /// One key; `None` when it was destroyed or never existed.
-    fn key(&self, subject: SubjectId, generation: Generation, purpose: Purpose) -> Result<Option<SubjectKey>, VaultError>;
+    fn key(
+        &self,
+        subject: SubjectId,
+        generation: Generation,
+        purpose: Purpose,
+    ) -> Result<Option<SubjectKey>, VaultError>;
 
-    /// Adds subjects. When it returns, their keys survive a power cut: one sync for the whole batch.
+    /// Adds subjects, all or none. When it returns, their keys survive a power cut: one sync for the whole
+    /// batch. A subject that is there already is left as it is; a key hash that names another subject is an
+    /// error ([`VaultError::KeyHashTaken`]): remember that one's rekey first.
     fn create(&mut self, subjects: &[NewSubject]) -> Result<(), VaultError>;
 
-    /// Moves last-known states on, as of log offset `through` (exclusive). Not synced: after a crash the
-    /// log's events from [`Vault::remembered`] on are applied again.
+    /// Moves last-known states on, as of log offset `through` (exclusive): all changes, in order, or none. Not
+    /// synced: after a crash the log's events from [`Vault::remembered`] on are applied again. A batch older
+    /// than that is skipped. An erased subject keeps nothing, but follows its rekeys, so that it is recognised.
+    /// A subject whose key hash another is moved to is found by its id only; its keys stay.
     fn remember(&mut self, changes: &[Remember], through: Offset) -> Result<(), VaultError>;
 
     /// The log offset up to which last-known states are in place.
@@ -108,6 +136,12 @@ pub trait Vault: Send {
 
     /// Destroys keys: removes the wrapped keys of these purposes, then rotates the key-encryption key of the
     /// subject's bucket and re-wraps the survivors, so that yesterday's copy of the vault cannot open them.
-    /// Durable when it returns. Forgets the last-known state when `Content` is among the purposes.
-    fn destroy(&mut self, subject: SubjectId, generation: Generation, purposes: &[Purpose]) -> Result<(), VaultError>;
+    /// Durable when it returns. Forgets the last-known state when `Content` is among the purposes; the subject
+    /// stays, erased. Keys that are already gone are no error, nor is a subject that was never there.
+    fn destroy(
+        &mut self,
+        subject: SubjectId,
+        generation: Generation,
+        purposes: &[Purpose],
+    ) -> Result<(), VaultError>;
 }
