@@ -14,6 +14,7 @@ pub use crate::acks::{AckRoot, AckSet};
 pub use crate::blind::{EventId, LinkedCommitment, RangeCommitment, StateCommitment, SubjectTag};
 pub use crate::fields::FieldError;
 pub use account::Accounting;
+pub(crate) use event::FactsDigest;
 pub use event::{
     AnchorRoot, Attestation, CustodyStep, EventFacts, Intent, SCHEMA_NONE, StepSignature, TimeAnchor,
     Withheld, WithheldAs,

@@ -187,7 +187,10 @@ impl NoteSigner {
     }
 }
 
-fn split_key(key: &str) -> Result<(&str, [u8; 4], Zeroizing<Vec<u8>>), NoteError> {
+/// A key's text taken apart: name, id and the bytes after the type.
+type KeyParts<'a> = (&'a str, [u8; 4], Zeroizing<Vec<u8>>);
+
+fn split_key(key: &str) -> Result<KeyParts<'_>, NoteError> {
     let mut parts = key.splitn(3, '+');
     let (Some(name), Some(id), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(NoteError::Key("expected name, id and key, joined by +"));

@@ -85,7 +85,7 @@ pub fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
 
 /// The first `width` hashes of a tile's bytes; `None` when there are fewer, or a broken one.
 pub fn decode_tile(bytes: &[u8], width: usize) -> Option<Vec<Hash>> {
-    let is_whole = bytes.len() % HASH_BYTES == 0 && bytes.len() / HASH_BYTES >= width;
+    let is_whole = bytes.len().is_multiple_of(HASH_BYTES) && bytes.len() / HASH_BYTES >= width;
     let hashes = bytes.chunks_exact(HASH_BYTES).take(width);
     is_whole.then(|| hashes.map(|hash| Hash(hash.try_into().expect("chunks of the hash's size"))).collect())
 }
@@ -100,18 +100,16 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
     bundle.extend_from_slice(entry);
 }
 
-/// The first `width` entries of a bundle; `None` when there are fewer, or the framing is broken.
-pub fn split_entries(mut bundle: &[u8], width: usize) -> Option<Vec<&[u8]>> {
-    let mut entries = Vec::with_capacity(width);
+/// The entries of a bundle; `None` when the framing is broken.
+pub fn split_entries(mut bundle: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut entries = Vec::with_capacity(TILE_WIDTH);
     while !bundle.is_empty() {
         let (length, rest) = bundle.split_first_chunk::<2>()?;
         let (entry, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
         entries.push(entry);
         bundle = rest;
     }
-    let is_enough = entries.len() >= width;
-    entries.truncate(width);
-    is_enough.then_some(entries)
+    Some(entries)
 }
 
 /// The right edge: the hashes of the partial tiles, all that a growing tree has to remember.

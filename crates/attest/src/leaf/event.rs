@@ -1,5 +1,7 @@
 //! The leaves of one event: its intent, its final leaf, and the leaf of an event that was withheld.
 
+use sha2::{Digest, Sha256};
+
 use super::{AckSet, EventId, LinkedCommitment, Map, StateCommitment, SubjectTag, read_name, require_place};
 use crate::canonical::Value;
 use crate::fields::{
@@ -45,12 +47,28 @@ pub struct EventFacts {
     pub shard: String,
 }
 
+/// See [`EventFacts::digest`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FactsDigest([u8; 32]);
+
 impl EventFacts {
     fn require(&self, is_schema: fn(&str) -> bool) -> Result<(), FieldError> {
         require_place(&self.source, &self.shard)?;
         require(is_word(&self.change_type), "change_type")?;
         require(is_schema(&self.schema_version), "schema_version")?;
         require(is_policy_version(&self.policy_version), "policy_version")
+    }
+
+    /// SHA-256 over the facts: equal exactly where two leaves say the same of one event.
+    pub(crate) fn digest(&self) -> FactsDigest {
+        let words =
+            [&self.change_type, &self.source, &self.schema_version, &self.policy_version, &self.shard];
+        let mut hash = Sha256::new().chain_update(self.event_id.0).chain_update(self.subject_identifier.0);
+        hash.update(self.before_state_hash.0);
+        hash.update(self.after_state_hash.0);
+        // No field's form allows a zero byte.
+        words.iter().for_each(|word| hash.update([word.as_bytes(), &[0]].concat()));
+        FactsDigest(hash.finalize().into())
     }
 
     fn to_map(&self) -> Map<'_> {

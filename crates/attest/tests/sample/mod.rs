@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test and bench takes what it needs")]
 
+pub mod published;
+
 use std::collections::BTreeMap;
 
 use writ_attest::acks::{self, AckRecord, Settled};
