@@ -1,6 +1,9 @@
 //! Why the store refused. Every variant names what was tried and how to recover, and has a code.
 
+use writ_model::code::{self, Code};
 use writ_model::id::{Epoch, Offset, Sequence, Slot};
+
+use crate::pairs::io_code;
 
 pub use crate::state::error::StateError;
 pub use crate::vault::error::VaultError;
@@ -53,6 +56,20 @@ pub enum AppendError {
     Poisoned,
 }
 
+impl AppendError {
+    /// The code of the page that says what to do.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Full { .. } => code::DISK_FULL,
+            Self::Fenced { .. } => code::WRITER_FENCED,
+            Self::SequenceConflict { .. }
+            | Self::TooLarge { .. }
+            | Self::Indeterminate { .. }
+            | Self::Poisoned => code::SYNC_FAILED,
+        }
+    }
+}
+
 /// A read or an opening failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -98,6 +115,18 @@ pub enum ReadError {
         /// What came back.
         source: std::io::Error,
     },
+}
+
+impl ReadError {
+    /// The code of the page that says what to do.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Corrupt { .. } | Self::BehindRetention { .. } => code::LOG_CORRUPT,
+            Self::Locked { .. } => code::STORE_LOCKED,
+            Self::Version { .. } => code::STORE_VERSION,
+            Self::Io { source, .. } => io_code(source),
+        }
+    }
 }
 
 /// A sealed part does not open.

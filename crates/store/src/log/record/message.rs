@@ -392,7 +392,7 @@ impl CursorMessage {
     }
 
     fn into_cursor(self) -> Result<Cursor, Fault> {
-        if self.done.len() % 2 != 0 {
+        if !self.done.len().is_multiple_of(2) {
             return Err(Fault::Record);
         }
         Ok(Cursor {
