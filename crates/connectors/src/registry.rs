@@ -1,11 +1,17 @@
 //! Every connector of this build, by name. Regenerated from the folders of `sources/` and `subscribers/`.
 
 use crate::descriptor::{Build, Descriptor};
-use crate::sources;
+use crate::{sources, subscribers};
 
 /// Every connector: sources, then subscribers, each by name.
-pub const ALL: &[&Descriptor] =
-    &[&sources::cloudevents::DESCRIPTOR, &sources::shopify::DESCRIPTOR, &sources::sqlite::DESCRIPTOR];
+#[rustfmt::skip]
+pub const ALL: &[&Descriptor] = &[
+    &sources::cloudevents::DESCRIPTOR,
+    &sources::shopify::DESCRIPTOR,
+    &sources::sqlite::DESCRIPTOR,
+    &subscribers::file::DESCRIPTOR,
+    &subscribers::webhook::DESCRIPTOR,
+];
 
 /// On which side of Writ a connector stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -96,13 +96,11 @@ pub trait PushSource: Send + Sync {
     /// it is pushed, and identity is the change's `producer_id`.
     fn decode(&self, request: &Intake<'_>) -> Result<Vec<Change>, IntakeError>;
 
+    /// The mapping of what it decodes: the operator's, or the connector's own where it has one.
+    fn tables(&self) -> Tables;
+
     /// The source authenticates requests itself (a signature); if not, the API asks for an ingest token.
     fn is_self_authenticating(&self) -> bool;
-
-    /// The mapping that holds where configuration gives none; empty for sources that must be given one.
-    fn default_tables(&self) -> Tables {
-        Tables::new()
-    }
 }
 
 /// A source stopped.

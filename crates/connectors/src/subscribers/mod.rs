@@ -1,1 +1,4 @@
-//! To be written.
+//! One folder per subscriber.
+
+pub mod file;
+pub mod webhook;

@@ -62,6 +62,10 @@ impl PushSource for CloudEvents {
         pairs.map(|(event, data)| self.change(event, &data, request.received_at)).collect()
     }
 
+    fn tables(&self) -> Tables {
+        self.tables.clone()
+    }
+
     fn is_self_authenticating(&self) -> bool {
         false
     }

@@ -136,12 +136,12 @@ impl PushSource for Shopify {
         }
     }
 
-    fn is_self_authenticating(&self) -> bool {
-        true
+    fn tables(&self) -> Tables {
+        self.tables.clone()
     }
 
-    fn default_tables(&self) -> Tables {
-        default_tables()
+    fn is_self_authenticating(&self) -> bool {
+        true
     }
 }
 
