@@ -46,6 +46,10 @@ pub enum Fact {
 
 /// What the gate wants done.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "every event ends in a decision, so a box would be one more allocation for each"
+)]
 pub enum Effect {
     /// Ask the policy engine; the input document is `docs/reference/policy-input.md`.
     Ask(Ticket, serde_json::Value),
