@@ -2,5 +2,6 @@
 
 pub mod cloudevents;
 mod image;
+pub mod postgres;
 pub mod shopify;
 pub mod sqlite;
