@@ -1,11 +1,14 @@
-//! Decision records are numbered without gaps, have the four sections, and are all in the index.
+//! Decision records are numbered without gaps, have their sections, and are all in the index.
 
 use super::Finding;
 use crate::tree::Tree;
 
 const FOLDER: &str = "docs/adr/";
 const INDEX: &str = "docs/adr/README.md";
-const SECTIONS: &[&str] = &["## Context", "## Decision", "## Consequences", "## Reconsider when"];
+const SECTIONS: &[&str] = &["## Context", "## Decision", "## Consequences"];
+
+/// One of these, so that a reader knows what a new argument has to be better than.
+const OUTLOOK: &[&str] = &["## Reconsider when", "## Rejected"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let index = tree.text(INDEX).unwrap_or_default();
@@ -25,7 +28,11 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         if !index.contains(&format!("]({file})")) {
             findings.push(Finding::in_file(INDEX, format!("no link to {file}")));
         }
-        let missing = SECTIONS.iter().filter(|section| !text.lines().any(|line| line == **section));
+        let has = |section: &&&str| text.lines().any(|line| line == **section);
+        if !OUTLOOK.iter().any(|section| has(&section)) {
+            findings.push(Finding::in_file(path, format!("has none of the sections {OUTLOOK:?}")));
+        }
+        let missing = SECTIONS.iter().filter(|section| !has(section));
         findings.extend(missing.map(|section| Finding::in_file(path, format!("no section `{section}`"))));
     }
     findings.extend(dead_links(tree, index));
