@@ -7,7 +7,7 @@ use writ_model::code;
 use writ_model::value::Value;
 use writ_testkit::postgres::Options;
 
-use crate::rig::{Rig, SLOT, value};
+use crate::rig::{Rig, SLOT, eventually, value};
 
 /// The table as the changes tell it; a change that does not follow from the ones before is a loss or a repeat.
 fn replay(changes: &[Change]) -> BTreeMap<String, Value> {
@@ -115,4 +115,21 @@ async fn a_new_slot_name_starts_anew() {
     second.until_streaming().await;
     assert_eq!(second.kinds(), [RowChange::Upsert]);
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_slot_that_waits_for_a_transaction() {
+    let Some(rig) = Rig::start(Options::default()).await else { return };
+    let long = rig.cluster.connect().await;
+    long.batch_execute("BEGIN; INSERT INTO customer VALUES (1, 'long', '')").await.expect("begun");
+    let mut first = rig.run(None);
+    first.until(|r| !r.progress.is_empty()).await;
+    let waits = "SELECT count(*) FROM pg_replication_slots";
+    eventually("the slot is in the making", async || rig.cluster.value(waits).await == "1").await;
+    let recorded = first.stop().await.recorded();
+    long.batch_execute("COMMIT").await.expect("committed");
+    let mut again = rig.run(Some(&recorded));
+    again.until_streaming().await;
+    assert_eq!(again.kinds(), [RowChange::Upsert]);
+    again.stop().await;
 }

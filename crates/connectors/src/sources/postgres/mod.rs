@@ -25,6 +25,7 @@ mod values;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use pgwire_replication::ReplicationClient;
 use writ_model::control::SourceProgress;
 use writ_model::mapping::Tables;
 
@@ -63,6 +64,13 @@ struct Postgres {
     tables: Tables,
 }
 
+/// All that a stream needs, before its first message.
+struct Opened {
+    control: Session,
+    client: ReplicationClient,
+    begun: Begun,
+}
+
 impl PullSource for Postgres {
     fn run<'a>(
         &'a mut self,
@@ -88,13 +96,35 @@ impl PullSource for Postgres {
 
 impl Postgres {
     async fn capture(&self, from: Option<SourceProgress>, mut outlet: Outlet) -> Result<(), Halt> {
+        let mut stop = outlet.stop.clone();
+        // A slot's creation may wait for minutes; a draining engine does not. Whatever was begun is ours by record.
+        let mut opened = tokio::select! {
+            biased;
+            () = outlet::stopped(&mut stop) => return Err(Halt::Stopped),
+            opened = self.open(from.as_ref(), &mut outlet) => opened?,
+        };
+        let ended = self.follow(opened.client, &opened.begun, &mut opened.control, &mut outlet).await;
+        match ended {
+            // The slot's own state says more than the error that the stream happened to end with.
+            Err(Halt::Failed(error)) if error.is_passing => {
+                let verdict = identity::slot_verdict(&mut opened.control, &self.settings).await;
+                Err(verdict.unwrap_or(error).into())
+            }
+            ended => ended,
+        }
+    }
+
+    async fn open(&self, from: Option<&SourceProgress>, outlet: &mut Outlet) -> Result<Opened, Halt> {
         let mut control = Session::open(&self.settings, 0).await?;
         let server = identity::server(&mut control).await?;
-        let begun = match identity::plan(from.as_ref(), &self.settings.slot, &server)? {
+        let begun = match identity::plan(from, &self.settings.slot, &server)? {
             Start::Resume { life, from } => Begun { life, from },
-            Start::Anew { owns_slot } => self.begin(&server, owns_slot, &mut control, &mut outlet).await?,
+            Start::Anew { owns_slot } => self.begin(&server, owns_slot, &mut control, outlet).await?,
         };
-        self.follow(begun, &mut control, &mut outlet).await
+        let session = self.admitted(&begun.life, begun.from).await?;
+        let client = session.stream(&self.settings.slot).await?;
+        tracing::info!(source = %self.settings.source, from = %identity::show(begun.from), "streaming");
+        Ok(Opened { control, client, begun })
     }
 
     async fn begin(
@@ -113,35 +143,24 @@ impl Postgres {
         FirstStart { settings, mapping, tables, server, owns_slot }.run(control, outlet).await
     }
 
-    async fn follow(&self, begun: Begun, control: &mut Session, outlet: &mut Outlet) -> Result<(), Halt> {
-        let Begun { life, from } = begun;
-        let session = self.admitted(&life, from).await?;
-        let client = session.stream(&self.settings.slot).await?;
-        tracing::info!(source = %self.settings.source, from = %identity::show(from), "streaming");
+    async fn follow(
+        &self,
+        client: ReplicationClient,
+        begun: &Begun,
+        control: &mut Session,
+        outlet: &mut Outlet,
+    ) -> Result<(), Halt> {
         let transactions = Arc::new(AtomicU64::new(0));
-        let (source, incarnation) = (self.settings.source.clone(), life.incarnation());
+        let (source, incarnation) = (self.settings.source.clone(), begun.life.incarnation());
         let relations = Relations::new(&self.tables);
         let assembler = Assembler::new(source.clone(), incarnation.clone(), relations);
         let emit = outlet.emit.clone();
-        let beginning = Beginning {
-            client,
-            assembler,
-            source,
-            incarnation,
-            from,
-            transactions: Arc::clone(&transactions),
-        };
+        let (from, counted) = (begun.from, Arc::clone(&transactions));
+        let beginning = Beginning { client, assembler, source, incarnation, from, transactions: counted };
         let mut stream = Stream::new(beginning, outlet);
-        let ended = tokio::select! {
+        tokio::select! {
             ended = stream.run() => ended,
             error = health::watch(control, &self.settings, &emit, &transactions) => Err(error.into()),
-        };
-        match ended {
-            // The slot's own state says more than the error that the stream happened to end with.
-            Err(Halt::Failed(error)) if error.is_passing => {
-                Err(identity::slot_verdict(control, &self.settings).await.unwrap_or(error).into())
-            }
-            ended => ended,
         }
     }
 
