@@ -86,6 +86,32 @@ pub(crate) fn run(name: &str) -> crate::Answer {
     Ok(())
 }
 
+/// How old each committed result is: what tidy says beside its findings. A result that names a commit which
+/// is not an ancestor is worth nothing.
+pub(crate) fn ages() -> Vec<String> {
+    let age = |soak: &Soak| {
+        let path = format!("{RESULTS}/{}.md", soak.name);
+        let text = fs::read_to_string(root().join(&path)).ok()?;
+        let commit = commit_of(&text).unwrap_or("none");
+        let behind =
+            git(&["rev-list", "--count", &format!("{commit}..HEAD"), "--", "crates"]).unwrap_or_default();
+        Some(match behind.as_str() {
+            "0" => format!("{path}: holds for these sources"),
+            "" => format!("{path}: its commit {commit} is not in this history; run the soak again"),
+            count => format!(
+                "{path}: {count} commits behind; run `cargo xtask soak {}` before claiming it",
+                soak.name
+            ),
+        })
+    };
+    SOAKS.iter().filter_map(age).collect()
+}
+
+/// The commit in the table of a result.
+fn commit_of(text: &str) -> Option<&str> {
+    text.lines().find_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(commit, _)| commit)
+}
+
 fn batch(soak: &Soak, first: u64, rounds: u64) -> crate::Answer {
     let (program, arguments) = soak.command.split_first().expect("a soak names a program");
     let status = Command::new(program)
@@ -173,6 +199,15 @@ mod tests {
     #[test]
     fn a_soak_goes_on_where_it_stopped_at_the_same_commit() {
         assert_eq!(resume("abc 150 60\n", "abc"), (150, 60));
+    }
+
+    #[test]
+    fn a_result_tells_its_commit() {
+        assert_eq!(
+            commit_of("# Soak\n\n| commit | date |\n|---|---|\n| `abc123` | today |\n"),
+            Some("abc123")
+        );
+        assert_eq!(commit_of("# Soak\n"), None);
     }
 
     #[test]

@@ -80,6 +80,9 @@ pub(crate) fn run() -> crate::Answer {
     for finding in &findings {
         eprintln!("{finding}");
     }
+    for age in crate::soak::ages() {
+        println!("note: {age}");
+    }
     match findings.len() {
         0 => {
             println!("tidy: {} checks, nothing found", FILE_CHECKS.len() + GRAPH_CHECKS.len());
