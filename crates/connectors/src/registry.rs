@@ -7,6 +7,7 @@ use crate::{sources, subscribers};
 #[rustfmt::skip]
 pub const ALL: &[&Descriptor] = &[
     &sources::cloudevents::DESCRIPTOR,
+    &sources::postgres::DESCRIPTOR,
     &sources::shopify::DESCRIPTOR,
     &sources::sqlite::DESCRIPTOR,
     &subscribers::file::DESCRIPTOR,
