@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a suite panics on a breach, and an error is one")]
 
 use writ_model::control::{
-    ControlFact, Covered, Cursor, DeadLetter, DeadLetterClosed, Finalised, IntakeSeen, LaneChange,
+    Accounted, ControlFact, Covered, Cursor, DeadLetter, DeadLetterClosed, Finalised, IntakeSeen, LaneChange,
     ReplayProgress, SettledBatch, SourceProgress, Withheld,
 };
 use writ_model::delivery::{Acknowledgement, SettledAs};
@@ -219,10 +219,13 @@ fn the_last_fact_of_a_kind_is_the_one_that_is_read(state: &impl State) {
             fact(6, ControlFact::Lane(lane("paused"))),
             fact(7, ControlFact::Lane(lane("running"))),
             Record::Leaf(Offset(8), 0, b"{}".to_vec()),
+            fact(9, ControlFact::Accounted(Accounted { source: crm(), seq: 3 })),
+            fact(10, ControlFact::Accounted(Accounted { source: crm(), seq: 4 })),
         ],
     );
     assert_eq!(state.source(&crm()).unwrap().map(|progress| progress.position.commit), Some(7));
     assert_eq!(state.covered(&crm()).unwrap(), Some(covered));
+    assert_eq!(state.accounted(&crm()).unwrap(), Some(Accounted { source: crm(), seq: 4 }));
     assert_eq!(state.intake(seen.causation_id).unwrap(), Some(seen));
     assert_eq!(state.intake(sample::event_id(71)).unwrap(), None);
     assert_eq!(state.cursor(&shop).unwrap(), Some(last));

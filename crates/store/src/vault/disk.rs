@@ -31,8 +31,8 @@ use crate::pairs::{Area, Batch, Durability, Pairs};
 const SHAPE: Shape = Shape {
     format: 1,
     areas: &["meta", "subjects", "index"],
-    cache_bytes: 24 << 20,
-    memtable_bytes: 8 << 20,
+    cache_bytes: 16 << 20,
+    memtable_bytes: 4 << 20,
 };
 pub(super) const META: Area = Area(0);
 pub(super) const SUBJECTS: Area = Area(1);

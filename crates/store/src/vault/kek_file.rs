@@ -93,10 +93,15 @@ impl KekFile {
 
     /// Overwrites and removes `kek.old` and `kek.new`.
     fn clear_leftovers(&self) -> Result<(), VaultError> {
+        let mut is_changed = false;
         for leftover in [self.old.clone(), self.path.with_added_extension("new")] {
-            shred(&leftover, &self.path).map_err(VaultError::io("overwrite and remove", &leftover))?;
+            let shredded = shred(&leftover, &self.path);
+            is_changed |= shredded.map_err(VaultError::io("overwrite and remove", &leftover))?;
         }
-        sync_dir(&self.dir).map_err(VaultError::io("sync", &self.dir))
+        if is_changed {
+            sync_dir(&self.dir).map_err(VaultError::io("sync", &self.dir))?;
+        }
+        Ok(())
     }
 
     fn problem(&self, problem: &'static str) -> VaultError {
@@ -109,12 +114,12 @@ pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("kek")
 }
 
-/// Overwrites a file's bytes in place and removes it. A second name of `kept` is only removed: the crash came
-/// before the file got its successor.
-fn shred(path: &Path, kept: &Path) -> io::Result<()> {
+/// Overwrites a file's bytes in place and removes it; false when there is none. A second name of `kept` is only
+/// removed: the crash came before the file got its successor.
+fn shred(path: &Path, kept: &Path) -> io::Result<bool> {
     let found = match fs::metadata(path) {
         Ok(found) => found,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
     let is_kept = fs::metadata(kept).is_ok_and(|kept| (kept.dev(), kept.ino()) == (found.dev(), found.ino()));
@@ -124,5 +129,6 @@ fn shred(path: &Path, kept: &Path) -> io::Result<()> {
         file.write_all(&vec![0; length])?;
         file.sync_all()?;
     }
-    fs::remove_file(path)
+    fs::remove_file(path)?;
+    Ok(true)
 }
