@@ -1,1 +1,33 @@
-//! stub
+//! What can be asked over HTTP: intake, status, traces, dead letters, replays, metrics.
+//!
+//! Routes only: each handler checks its scope, calls the engine's handle and shapes the answer. Errors are
+//! RFC 9457 problems that carry Writ's code.
+
+mod auth;
+mod intake;
+mod metrics;
+mod operate;
+mod problem;
+mod read;
+mod serve;
+
+pub use auth::{Caller, Tokens};
+pub use metrics::Recorder;
+pub use serve::{BindError, Server, bind};
+
+use std::sync::Arc;
+
+use writ_engine::handle::EngineHandle;
+
+/// What every handler may use.
+#[derive(Clone)]
+pub struct App {
+    /// The engine.
+    pub engine: EngineHandle,
+    /// Who may ask what.
+    pub tokens: Arc<Tokens>,
+    /// Largest request body in bytes.
+    pub body_bytes_max: usize,
+    /// Renders the metrics page.
+    pub recorder: Recorder,
+}

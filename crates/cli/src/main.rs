@@ -1,2 +1,37 @@
-//! stub
-fn main() {}
+//! The `writ` command. Parses arguments and calls one file per command; exit codes are in
+//! `docs/reference/exit-codes.md`.
+#![expect(clippy::print_stdout, reason = "printing is what a command line does")]
+#![expect(clippy::print_stderr, reason = "errors and progress go to standard error")]
+
+mod client;
+pub(crate) mod command;
+mod config_file;
+mod demo;
+mod exit;
+mod finding;
+mod sandbox;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Customer change events, delivered with proof.
+#[derive(Debug, Parser)]
+#[command(name = "writ", version, about, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: command::Command,
+}
+
+fn main() -> ExitCode {
+    // One TLS provider for the whole process, before anything builds a TLS configuration.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let arguments = Arguments::parse();
+    match command::run(arguments.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}

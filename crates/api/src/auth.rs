@@ -1,0 +1,121 @@
+//! Bearer tokens with scopes. Compared in constant time by their SHA-256, which is all that is kept.
+
+use aws_lc_rs::{constant_time, digest};
+use axum::http::{HeaderMap, StatusCode, header};
+use secrecy::{ExposeSecret, SecretString};
+use writ_engine::config::Scope;
+use writ_model::code;
+
+use crate::problem::Problem;
+
+struct Token {
+    name: String,
+    sha256: digest::Digest,
+    scopes: Vec<Scope>,
+}
+
+/// The configured tokens. With none, everybody who reaches the listener may do everything, which is why a
+/// listener without tokens binds to loopback only.
+#[derive(Default)]
+pub struct Tokens(Vec<Token>);
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tokens({})", self.0.len())
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The token's name, or `loopback` where no tokens are configured.
+    pub name: String,
+}
+
+impl Tokens {
+    /// Adds a token.
+    pub fn add(&mut self, name: &str, secret: &SecretString, scopes: &[Scope]) {
+        let sha256 = digest::digest(&digest::SHA256, secret.expose_secret().as_bytes());
+        self.0.push(Token { name: name.to_owned(), sha256, scopes: scopes.to_vec() });
+    }
+
+    /// No token is configured.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The caller, if the request's token has the scope. Every configured token is compared, whatever the
+    /// earlier ones gave.
+    pub(crate) fn require(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
+        if self.0.is_empty() {
+            return Ok(Caller { name: "loopback".to_owned() });
+        }
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+        let sha256 = digest::digest(&digest::SHA256, given.as_bytes());
+        let mut found = None;
+        for token in &self.0 {
+            if constant_time::verify_slices_are_equal(token.sha256.as_ref(), sha256.as_ref()).is_ok() {
+                found = Some(token);
+            }
+        }
+        match found {
+            Some(token) if token.scopes.contains(&scope) => Ok(Caller { name: token.name.clone() }),
+            Some(token) => Err(lacks(&token.name, scope)),
+            None => Err(unauthorised()),
+        }
+    }
+}
+
+fn unauthorised() -> Problem {
+    let remedy = "send `Authorization: Bearer <token>` with a token from `api.tokens` in writ.yaml";
+    Problem::new(StatusCode::UNAUTHORIZED, code::INTAKE_UNAUTHORISED, "no valid bearer token", remedy)
+}
+
+fn lacks(name: &str, scope: Scope) -> Problem {
+    let detail = format!("token {name} lacks the scope {}", scope_name(scope));
+    let remedy = "use another token, or add the scope in writ.yaml";
+    Problem::new(StatusCode::FORBIDDEN, code::INTAKE_UNAUTHORISED, detail, remedy)
+}
+
+fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Ingest => "ingest",
+        Scope::Read => "read",
+        Scope::Operate => "operate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, value.parse().expect("header"));
+        headers
+    }
+
+    fn tokens() -> Tokens {
+        let mut tokens = Tokens::default();
+        tokens.add("shop", &SecretString::from("s3cret"), &[Scope::Ingest]);
+        tokens
+    }
+
+    #[test]
+    fn a_token_opens_its_scopes_and_no_other() {
+        let ok = tokens().require(&headers("Bearer s3cret"), Scope::Ingest);
+        assert_eq!(ok.map(|caller| caller.name).ok().as_deref(), Some("shop"));
+        for (value, scope) in
+            [("Bearer s3cret", Scope::Read), ("Bearer s3cre", Scope::Ingest), ("Basic s3cret", Scope::Ingest)]
+        {
+            assert!(tokens().require(&headers(value), scope).is_err(), "{value}");
+        }
+        assert!(tokens().require(&HeaderMap::new(), Scope::Ingest).is_err());
+    }
+
+    #[test]
+    fn tokens_never_print() {
+        assert_eq!(format!("{:?}", tokens()), "Tokens(1)");
+    }
+}

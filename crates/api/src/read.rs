@@ -1,0 +1,112 @@
+//! What can be read: status, events, subjects, dead letters, withheld events, replays.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use writ_engine::config::Scope;
+use writ_engine::handle::{Report, Trace};
+use writ_model::code;
+use writ_model::id::{EventId, Offset, SubjectId};
+
+use crate::App;
+use crate::problem::Problem;
+
+/// Rows in one page at most.
+const PAGE_MAX: usize = 1000;
+
+/// Where a page begins and how long it is.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Page {
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Page {
+    fn limit(&self) -> usize {
+        self.limit.unwrap_or(100).clamp(1, PAGE_MAX)
+    }
+}
+
+pub(crate) async fn status(State(app): State<App>, headers: HeaderMap) -> Result<Json<Report>, Problem> {
+    app.tokens.require(&headers, Scope::Read)?;
+    Ok(Json(app.engine.status().await))
+}
+
+pub(crate) async fn event(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Json<Trace>, Problem> {
+    app.tokens.require(&headers, Scope::Read)?;
+    let id: EventId = parse(&id)?;
+    app.engine.trace_event(id).await?.map(Json).ok_or_else(|| unknown(&format!("no event {id} in this store")))
+}
+
+pub(crate) async fn subject(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    app.tokens.require(&headers, Scope::Read)?;
+    let id: SubjectId = parse(&id)?;
+    let after = page.after.as_deref().map(parse::<u64>).transpose()?.map(Offset);
+    let events = app.engine.trace_subject(id, after, page.limit()).await?;
+    if events.is_empty() && after.is_none() {
+        return Err(unknown(&format!("no events of subject {id} in this store")));
+    }
+    let next = events.last().map(|event| event.offset.to_string());
+    Ok(Json(json!({ "events": events, "next": next })))
+}
+
+pub(crate) async fn dead_letters(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(subscriber): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    app.tokens.require(&headers, Scope::Read)?;
+    let after = page.after.as_deref().map(place).transpose()?;
+    let letters = app.engine.dead_letters(&subscriber, after, page.limit())?;
+    let next = letters.last().map(|letter| format!("{}.{}", letter.subject_id, letter.offset));
+    Ok(Json(json!({ "dead_letters": letters, "next": next })))
+}
+
+pub(crate) async fn withheld(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    app.tokens.require(&headers, Scope::Read)?;
+    let after = page.after.as_deref().map(parse::<EventId>).transpose()?;
+    let mut events = app.engine.withheld(after, page.limit())?;
+    // The sealed payload is nobody's business here.
+    events.iter_mut().for_each(|event| event.sealed = None);
+    let next = events.last().map(|event| event.event_id);
+    Ok(Json(json!({ "withheld": events, "next": next })))
+}
+
+pub(crate) async fn replays(State(app): State<App>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+    app.tokens.require(&headers, Scope::Read)?;
+    Ok(Json(json!({ "replays": app.engine.replays()? })))
+}
+
+fn place(text: &str) -> Result<(SubjectId, Offset), Problem> {
+    let (subject, offset) = text.split_once('.').ok_or_else(|| bad("after is <subject>.<offset>"))?;
+    Ok((parse(subject)?, Offset(parse(offset)?)))
+}
+
+pub(crate) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| bad("not an id of this kind"))
+}
+
+pub(crate) fn bad(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code::INTAKE_JSON, detail, "correct the request")
+}
+
+fn unknown(detail: &str) -> Problem {
+    let remedy = "ids are printed by `writ trace`, in the webhook's ce-id header and in the audit log";
+    Problem::new(StatusCode::NOT_FOUND, code::TRACE_UNKNOWN, detail, remedy)
+}

@@ -1,0 +1,96 @@
+//! Asks the running engine over its HTTP API. Loopback HTTP with a bearer token where one is configured.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use writ_connectors::secret::Secrets;
+use writ_engine::config::Scope;
+use writ_model::code;
+
+use crate::config_file::Loaded;
+use crate::exit::{Failure, UNAVAILABLE};
+
+/// Where the engine listens and the token to show it.
+#[derive(Debug)]
+pub(crate) struct Client {
+    address: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// From the configuration: its listening address and the first token with the scope.
+    pub(crate) fn new(loaded: &Loaded, scope: Scope) -> Result<Self, Failure> {
+        let api = &loaded.config.api;
+        let token = api.tokens.iter().find(|token| token.scopes.contains(&scope));
+        let secrets = Secrets { base: loaded.base.clone() };
+        let token = token.map(|token| secrets.resolve(&token.name, &token.secret)).transpose();
+        let token = token.map_err(|error| Failure::plain(error, crate::exit::BAD_INPUT))?;
+        let token = token.map(|secret| secret.expose_secret().to_owned());
+        Ok(Self { address: api.listen.clone(), token })
+    }
+
+    /// An engine at this address that asks for no token.
+    pub(crate) fn open(address: &str) -> Self {
+        Self { address: address.to_owned(), token: None }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        let (status, body) = self.ask(Method::GET, path, None).await?;
+        accepted(status, body)
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let (status, body) = self.ask(Method::POST, path, Some(body)).await?;
+        accepted(status, body)
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        let (status, body) = self.ask(Method::DELETE, path, None).await?;
+        accepted(status, body)
+    }
+
+    /// One request, whatever the status.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Value), Failure> {
+        let stream = TcpStream::connect(&self.address).await.map_err(|error| self.not_running(&error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.not_running(&error))?;
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path).header("host", &self.address);
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        let request = request.body(Full::new(bytes)).map_err(|error| self.not_running(&error))?;
+        let response = sender.send_request(request).await.map_err(|error| self.not_running(&error))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| self.not_running(&error))?.to_bytes();
+        Ok((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
+    fn not_running(&self, error: &dyn std::fmt::Display) -> Failure {
+        let text = format!("ask the engine at {}: {error}; start it with `writ run`", self.address);
+        Failure::coded(code::NOT_RUNNING, text, UNAVAILABLE)
+    }
+}
+
+fn accepted(status: StatusCode, body: Value) -> Result<Value, Failure> {
+    if status.is_success() {
+        return Ok(body);
+    }
+    let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let message = format!("{} {}; {}", text("code"), text("detail"), text("remedy"));
+    Err(Failure::plain(message, crate::exit::BAD_INPUT))
+}

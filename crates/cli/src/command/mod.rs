@@ -1,0 +1,83 @@
+//! One file per command.
+
+pub(crate) mod audit;
+mod bench;
+mod check;
+mod dead_letters;
+mod doctor;
+mod init;
+mod replay;
+mod run;
+mod status;
+mod trace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::config_file::{self, Loaded};
+use crate::exit::Failure;
+
+/// What `writ` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch one change travel from a database to every subscriber, with proof: the acceptance stories
+    Demo(crate::demo::Arguments),
+    /// Write a commented configuration to start from
+    Init(init::Arguments),
+    /// Check configuration, schemas, policies and, with --connect, the systems behind them
+    Check(check::Arguments),
+    /// Run the engine
+    Run(run::Arguments),
+    /// Show sources, lanes and breakers of the running engine
+    Status(status::Arguments),
+    /// Show the life of one event or subject
+    Trace(trace::Arguments),
+    /// Deliver a stretch of the log to one subscriber again
+    Replay(replay::Arguments),
+    /// List, redrive or discard dead letters
+    DeadLetters(dead_letters::Arguments),
+    /// Verify the audit log; works without a running engine
+    Audit(audit::Arguments),
+    /// Look at the machine: disk sync, clock, permissions
+    Doctor(doctor::Arguments),
+    /// Measure, beside a floor measured in the same run
+    Bench(bench::Arguments),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConfigPath {
+    /// The configuration file
+    #[arg(short, long, default_value = "writ.yaml", env = "WRIT_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+impl ConfigPath {
+    pub(crate) fn load(&self) -> Result<Loaded, Failure> {
+        config_file::load(&self.config)
+    }
+}
+
+pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Demo(arguments) => block_on(crate::demo::run(arguments)),
+        Command::Init(arguments) => init::run(&arguments),
+        Command::Check(arguments) => block_on(check::run(arguments)),
+        Command::Run(arguments) => block_on(run::run(arguments)),
+        Command::Status(arguments) => block_on(status::run(arguments)),
+        Command::Trace(arguments) => block_on(trace::run(arguments)),
+        Command::Replay(arguments) => block_on(replay::run(arguments)),
+        Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),
+        Command::Audit(arguments) => audit::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Bench(arguments) => block_on(bench::run(arguments)),
+    }
+}
+
+/// Two workers: the engine's threads and tasks are few, and a small machine is the common case.
+fn block_on(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(task)
+}

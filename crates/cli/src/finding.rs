@@ -1,0 +1,58 @@
+//! What a check found: where, what, and what to do about it.
+
+use serde::Serialize;
+
+/// One finding of `writ check` or `writ doctor`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Finding {
+    /// `error`, `warning` or `ok`.
+    pub(crate) level: &'static str,
+    /// The error's code, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<&'static str>,
+    /// File and line, or the dotted key.
+    pub(crate) place: String,
+    /// What was found.
+    pub(crate) cause: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) remedy: String,
+}
+
+impl Finding {
+    pub(crate) fn ok(place: &str, cause: impl Into<String>) -> Self {
+        Self { level: "ok", code: None, place: place.into(), cause: cause.into(), remedy: String::new() }
+    }
+
+    pub(crate) fn warning(place: &str, cause: impl Into<String>, remedy: &str) -> Self {
+        Self { level: "warning", code: None, place: place.into(), cause: cause.into(), remedy: remedy.into() }
+    }
+
+    pub(crate) fn error(code: &'static str, place: &str, cause: impl Into<String>, remedy: &str) -> Self {
+        Self {
+            level: "error",
+            code: Some(code),
+            place: place.into(),
+            cause: cause.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+/// Prints findings as lines or as one JSON document; true when none is an error.
+pub(crate) fn print(findings: &[Finding], is_json: bool) -> bool {
+    let holds = findings.iter().all(|finding| finding.level != "error");
+    if is_json {
+        let document = serde_json::json!({ "holds": holds, "findings": findings });
+        println!("{document:#}");
+        return holds;
+    }
+    for finding in findings {
+        let code = finding.code.map(|code| format!(" {code}")).unwrap_or_default();
+        println!("{:<8}{code} {}: {}", finding.level, finding.place, finding.cause);
+        if !finding.remedy.is_empty() {
+            println!("         -> {}", finding.remedy);
+        }
+    }
+    holds
+}

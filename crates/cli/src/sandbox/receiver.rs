@@ -1,0 +1,151 @@
+//! One receiver: an HTTP/1.1 server on a loopback port of its own.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::record::Delivery;
+
+/// How a receiver answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    /// 204, at once.
+    Healthy,
+    /// 429 with `Retry-After: 1` for so many requests, then healthy.
+    Throttling(u32),
+}
+
+#[derive(Debug)]
+struct Seen {
+    behaviour: Behaviour,
+    deliveries: Vec<Delivery>,
+    refusals: Vec<Instant>,
+}
+
+/// A receiver; stops listening when dropped.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    address: SocketAddr,
+    seen: Arc<Mutex<Seen>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Receiver {
+    /// Listens on a free port and answers.
+    pub(crate) async fn start(behaviour: Behaviour) -> std::io::Result<Self> {
+        let seen = Seen { behaviour, deliveries: Vec::new(), refusals: Vec::new() };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let receiver = Self {
+            address: listener.local_addr()?,
+            seen: Arc::new(Mutex::new(seen)),
+            stop: watch::channel(false).0,
+        };
+        receiver.serve(listener);
+        Ok(receiver)
+    }
+
+    /// Has a port, refuses connections.
+    pub(crate) async fn down() -> std::io::Result<Self> {
+        let receiver = Self::start(Behaviour::Healthy).await?;
+        receiver.stop.send_replace(true);
+        Ok(receiver)
+    }
+
+    /// Listens again on its port.
+    pub(crate) async fn come_up(&mut self) -> std::io::Result<()> {
+        let listener = TcpListener::bind(self.address).await?;
+        self.stop = watch::channel(false).0;
+        self.serve(listener);
+        Ok(())
+    }
+
+    /// Behaves differently from now on.
+    pub(crate) fn behave(&self, behaviour: Behaviour) {
+        self.lock().behaviour = behaviour;
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/events", self.address)
+    }
+
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        self.lock().deliveries.clone()
+    }
+
+    /// When requests were refused with 429.
+    pub(crate) fn refusals(&self) -> Vec<Instant> {
+        self.lock().refusals.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, listener: TcpListener) {
+        let (seen, mut stop) = (Arc::clone(&self.seen), self.stop.subscribe());
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    Ok((stream, _)) = listener.accept() => {
+                        tokio::spawn(connection(TokioIo::new(stream), Arc::clone(&seen), stopped.clone()));
+                    }
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+            }
+        });
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn connection(io: TokioIo<tokio::net::TcpStream>, seen: Arc<Mutex<Seen>>, mut stop: watch::Receiver<bool>) {
+    let service = service_fn(move |request| answer(request, Arc::clone(&seen)));
+    let serving = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
+    tokio::select! {
+        _ = serving => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+async fn answer(request: Request<Incoming>, seen: Arc<Mutex<Seen>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let delivery_id = header(&request, "webhook-id");
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Behaviour::Throttling(left @ 1..) = seen.behaviour {
+        seen.behaviour = Behaviour::Throttling(left - 1);
+        seen.refusals.push(Instant::now());
+        return Ok(response(StatusCode::TOO_MANY_REQUESTS));
+    }
+    let events = serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null);
+    let events = events.as_array().cloned().unwrap_or_else(|| vec![events]);
+    seen.deliveries.extend(events.iter().map(|event| Delivery::from_structured(event, &delivery_id)));
+    Ok(response(StatusCode::NO_CONTENT))
+}
+
+fn header(request: &Request<Incoming>, name: &str) -> String {
+    request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+fn response(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        response.headers_mut().insert("retry-after", hyper::header::HeaderValue::from_static("1"));
+    }
+    response
+}

@@ -1,0 +1,250 @@
+//! The configuration as the engine takes it. `writ.yaml` has this shape; the command line reads and checks
+//! the file. Unknown keys are errors; a connector's own keys are checked by the connector.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use writ_model::id::{SourceName, SubscriberName, TenantId};
+use writ_model::mapping::Tables;
+
+/// The whole of `writ.yaml`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Whose records these are.
+    pub tenant: TenantId,
+    /// Where everything durable is.
+    pub store: Store,
+    /// The HTTP API and intake.
+    #[serde(default)]
+    pub api: Api,
+    /// Folder of JSON Schemas that replace the built-in ones of the same name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<PathBuf>,
+    /// Folder of the Rego policy bundle; without it everything is cleared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policies: Option<PathBuf>,
+    /// The audit log.
+    #[serde(default)]
+    pub attest: Attest,
+    /// Where changes come from.
+    #[serde(default)]
+    pub sources: BTreeMap<SourceName, Source>,
+    /// Who receives events.
+    #[serde(default)]
+    pub subscribers: BTreeMap<SubscriberName, Subscriber>,
+    /// Bounds on memory.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Where everything durable is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// A folder on a local disk; created when missing. One engine at a time.
+    pub path: PathBuf,
+    /// Size of a log segment in MiB.
+    #[serde(default = "default_segment_mib")]
+    pub segment_mib: u32,
+    /// Intake stops when the log takes so many bytes on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_bytes_max: Option<u64>,
+}
+
+fn default_segment_mib() -> u32 {
+    64
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Address and port. Loopback unless said otherwise; beyond loopback a token is required.
+    pub listen: String,
+    /// Who may ask what.
+    pub tokens: Vec<Token>,
+    /// Largest request body in bytes.
+    pub body_bytes_max: usize,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8780".into(), tokens: Vec::new(), body_bytes_max: 1 << 20 }
+    }
+}
+
+/// One bearer token.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Names the holder in records of operators' acts.
+    pub name: String,
+    /// A secret reference: `env:NAME` or `file:PATH`.
+    pub secret: String,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Send events to the intake.
+    Ingest,
+    /// Read status and metrics, trace events.
+    Read,
+    /// Pause, redrive, replay.
+    Operate,
+}
+
+/// The audit log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Attest {
+    /// A checkpoint is signed at most this often.
+    pub checkpoint_every: Period,
+    /// An event's final leaf is written this long after the event at the latest.
+    pub settle_within: Period,
+}
+
+impl Default for Attest {
+    fn default() -> Self {
+        Self {
+            checkpoint_every: Period(Duration::from_secs(1)),
+            settle_within: Period(Duration::from_secs(24 * 3600)),
+        }
+    }
+}
+
+/// One source.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Source {
+    /// Which connector.
+    pub kind: String,
+    /// Columns to change types.
+    #[serde(default)]
+    pub tables: Tables,
+    /// The connector's own keys.
+    #[serde(flatten)]
+    pub connector: serde_json::Map<String, serde_json::Value>,
+}
+
+/// One subscriber.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Subscriber {
+    /// Which connector.
+    pub kind: String,
+    /// CloudEvents Subscriptions filters, all of which must match; none means everything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<serde_json::Value>,
+    /// How it is delivered to.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// The connector's own keys.
+    #[serde(flatten)]
+    pub connector: serde_json::Map<String, serde_json::Value>,
+}
+
+/// How a subscriber is delivered to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delivery {
+    /// Attempts at the same time.
+    pub in_flight_max: usize,
+    /// Events in one request, where the connector takes batches.
+    pub batch_max: usize,
+    /// How long a batch may wait for more events.
+    pub linger: Period,
+    /// First wait before a retry; doubles from there, with full jitter.
+    pub retry_first: Period,
+    /// Longest wait that Writ chooses itself.
+    pub retry_longest: Period,
+    /// Longest `Retry-After` that is obeyed.
+    pub retry_after_longest: Period,
+    /// Attempts before an event goes to the dead letters.
+    pub attempts_max: u32,
+    /// Age at which an event goes to the dead letters.
+    pub age_max: Period,
+    /// Failures in a row that open the breaker.
+    pub breaker_failures: u32,
+    /// How long it stays open before a probe.
+    pub breaker_open: Period,
+    /// Probes at the same time while half-open.
+    pub breaker_probes: usize,
+    /// Events held ready or in retry.
+    pub window_max: usize,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            in_flight_max: 8,
+            batch_max: 1,
+            linger: Period(Duration::ZERO),
+            retry_first: Period(Duration::from_millis(500)),
+            retry_longest: Period(Duration::from_secs(15 * 60)),
+            retry_after_longest: Period(Duration::from_secs(24 * 3600)),
+            attempts_max: 40,
+            age_max: Period(Duration::from_secs(3 * 24 * 3600)),
+            breaker_failures: 5,
+            breaker_open: Period(Duration::from_secs(10)),
+            breaker_probes: 1,
+            window_max: 4096,
+        }
+    }
+}
+
+/// Bounds on memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Decoded events kept for the lanes that are near the head, in MiB.
+    pub recent_mib: usize,
+    /// Changes on their way into the log.
+    pub intake_changes: usize,
+    /// Bytes that all lanes together may hold, in MiB.
+    pub lanes_mib: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { recent_mib: 24, intake_changes: 8192, lanes_mib: 32 }
+    }
+}
+
+/// A length of time, written `250ms`, `30s`, `15m`, `24h`, `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Period(pub Duration);
+
+impl Serialize for Period {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let text = jiff::SignedDuration::try_from(self.0).map(|d| format!("{d:#}"));
+        s.serialize_str(&text.map_err(serde::ser::Error::custom)?)
+    }
+}
+
+impl<'de> Deserialize<'de> for Period {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        let bad = || serde::de::Error::custom("not a length of time: write 250ms, 30s, 15m, 24h or 1h 30m");
+        let span: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
+        Duration::try_from(span).map(Self).map_err(|_| bad())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_read_as_people_write_them() {
+        let read = |text: &str| serde_json::from_value::<Period>(text.into()).map(|p| p.0);
+        assert_eq!(read("250ms").ok(), Some(Duration::from_millis(250)));
+        assert_eq!(read("1h 30m").ok(), Some(Duration::from_secs(5400)));
+        assert!(read("-3s").is_err());
+        assert!(read("5").is_err());
+    }
+}

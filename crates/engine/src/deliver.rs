@@ -1,0 +1,36 @@
+//! Carries out one attempt: gathers the views, calls the connector once, reports what came back.
+
+use std::sync::Arc;
+
+use writ_connectors::subscriber::{Parcel, ParcelItem, Subscriber};
+use writ_kernel::dispatch::Attempt;
+use writ_kernel::dispatch::attempt::Delivery;
+use writ_model::delivery::{Answer, Fault};
+
+use crate::clock;
+use crate::hub::reader::ColdReader;
+use crate::payload::Event;
+
+/// Makes the attempt; always returns an answer.
+pub(crate) async fn attempt(attempt: &Attempt, subscriber: &dyn Subscriber, cold: &ColdReader) -> Answer {
+    let mut items = Vec::with_capacity(attempt.deliveries.len());
+    for delivery in &attempt.deliveries {
+        match parcel_item(delivery, cold).await {
+            Some(item) => items.push(item),
+            None => return unsendable(attempt.deliveries.len(), items.len()),
+        }
+    }
+    subscriber.deliver(Parcel { items, at: clock::wall() }).await
+}
+
+/// The event at `index` has no payload any more: it alone is unsendable, the others are to be sent again.
+fn unsendable(count: usize, index: usize) -> Answer {
+    let each = |at| if at == index { Fault::Unsendable } else { Fault::SendBroken };
+    Answer::PerItem((0..count).map(|at| Answer::Failed(each(at))).collect())
+}
+
+async fn parcel_item(delivery: &Delivery, cold: &ColdReader) -> Option<ParcelItem> {
+    let event: Arc<Event> = cold.event(delivery.offset()).await?;
+    let view = event.view()?;
+    Some(ParcelItem { view, delivery_id: delivery.delivery_id(), attempt: delivery.number() })
+}

@@ -1,0 +1,352 @@
+//! The running engine, as the API and the command line use it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+pub use writ_connectors::source::{Intake, IntakeError, PushSource};
+use writ_model::change::Change;
+use writ_model::code;
+use writ_model::control::{DeadLetter, ReplayProgress, Withheld};
+use writ_model::delivery::Acknowledgement;
+use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName, TenantId};
+use writ_model::time::Timestamp;
+use writ_store::state::State;
+
+use crate::error::EngineError;
+use crate::hub::command::Command;
+use crate::hub::reader::ColdReader;
+use crate::payload::Payloads;
+use crate::source::SourceStatus;
+use crate::writer::{Submission, WriterHandle};
+
+pub use crate::hub::command::ReplayRequest;
+pub use crate::writer::Admitted;
+
+/// How long a push waits for room before it is told to come back.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+
+/// One lane, as `writ status` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct LaneStatus {
+    /// The subscriber.
+    pub subscriber: String,
+    /// Its connector.
+    pub kind: String,
+    /// `running`, `paused` or `gone`.
+    pub state: &'static str,
+    /// `closed`, `open` or `half_open`.
+    pub breaker: &'static str,
+    /// Everything below is settled.
+    pub watermark: Offset,
+    /// Offsets between the watermark and the log's end.
+    pub lag: u64,
+    /// Events held ready or in retry.
+    pub waiting: usize,
+    /// Attempts in flight.
+    pub in_flight: usize,
+    /// Subjects parked in the dead letters.
+    pub parked_subjects: usize,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// The last failure's cause.
+    pub last_failure: Option<String>,
+}
+
+/// One source, as `writ status` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceReport {
+    /// Its name.
+    pub source: String,
+    /// Its connector.
+    pub kind: String,
+    /// `pushed` for intake, else the runner's phase.
+    pub phase: &'static str,
+    /// The durable position.
+    pub position: Option<String>,
+    /// Rows of the snapshot so far.
+    pub snapshot_rows: u64,
+    /// The last error.
+    pub error: Option<String>,
+    /// Health figures.
+    pub health: BTreeMap<&'static str, f64>,
+}
+
+/// The whole of `writ status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// Whose engine.
+    pub tenant: TenantId,
+    /// The log's committed end.
+    pub log_end: Offset,
+    /// What derived state has reached.
+    pub state_applied: Offset,
+    /// Sources.
+    pub sources: Vec<SourceReport>,
+    /// Lanes.
+    pub subscribers: Vec<LaneStatus>,
+}
+
+/// One event's life, as `writ trace` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Trace {
+    /// Where in the log.
+    pub offset: Offset,
+    /// Its id.
+    pub event_id: EventId,
+    /// What it was about.
+    pub change_type: String,
+    /// What happened.
+    pub operation: String,
+    /// The source.
+    pub source: String,
+    /// The subject's internal id.
+    pub subject_id: SubjectId,
+    /// Number in its slot.
+    pub sequence: String,
+    /// When the source committed it.
+    pub time: Timestamp,
+    /// When Writ admitted it.
+    pub recorded_at: Timestamp,
+    /// The gate's decision: class, policy, schema.
+    pub class: String,
+    /// The policy in force.
+    pub policy: String,
+    /// The schema it fits.
+    pub schema: String,
+    /// Index of its intent leaf.
+    pub intent_index: u64,
+    /// The subscribers it was routed to.
+    pub routed_to: Vec<String>,
+    /// How it settled so far.
+    pub acknowledgements: BTreeMap<String, Acknowledgement>,
+    /// The payload's key was destroyed.
+    pub is_shredded: bool,
+}
+
+/// A push source as the intake uses it.
+#[derive(Clone)]
+pub struct PushEntry {
+    /// Its connector.
+    pub kind: String,
+    /// Decodes requests.
+    pub source: Arc<dyn PushSource>,
+}
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct EngineHandle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) tenant: TenantId,
+    pub(crate) writer: WriterHandle,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) state: Arc<dyn State>,
+    pub(crate) cold: ColdReader,
+    pub(crate) payloads: Arc<Payloads>,
+    pub(crate) push: BTreeMap<SourceName, PushEntry>,
+    pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
+    pub(crate) subscribers: Vec<SubscriberName>,
+}
+
+impl EngineHandle {
+    /// A push source by name.
+    pub fn push_source(&self, name: &str) -> Option<(SourceName, PushEntry)> {
+        let name = SourceName::new(name).ok()?;
+        self.shared.push.get(&name).map(|entry| (name.clone(), entry.clone()))
+    }
+
+    /// Hands changes to the writer and waits for the sync. When it returns `Ok`, what was accepted survives a
+    /// power cut. On an error nothing of it was stored.
+    pub async fn submit(&self, source: SourceName, changes: Vec<Change>) -> Result<Vec<Admitted>, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let submission = Submission { source, changes, progress: None, reply: Some(reply) };
+        let queued = tokio::time::timeout(ROOM_WAIT, self.shared.writer.submit(submission, None)).await;
+        queued.map_err(|_| busy("the intake is full"))?;
+        answer.await.map_err(|_| busy("the engine is stopping"))?
+    }
+
+    /// Sources and lanes as they are now.
+    pub async fn status(&self) -> Report {
+        let (reply, answer) = oneshot::channel();
+        drop(self.shared.commands.send(Command::Status(reply)).await);
+        Report {
+            tenant: self.shared.tenant.clone(),
+            log_end: self.shared.payloads.end(),
+            state_applied: self.shared.state.applied(),
+            sources: self.sources(),
+            subscribers: answer.await.unwrap_or_default(),
+        }
+    }
+
+    fn sources(&self) -> Vec<SourceReport> {
+        let pull = self.shared.pull.iter().map(|(name, (kind, status))| {
+            let status = status.borrow();
+            SourceReport {
+                source: name.to_string(),
+                kind: kind.clone(),
+                phase: status.phase,
+                position: status.progress.as_ref().map(|p| p.position.to_string()),
+                snapshot_rows: status.snapshot_rows,
+                error: status.error.clone(),
+                health: status.health.clone(),
+            }
+        });
+        let push = self.shared.push.iter().map(|(name, entry)| SourceReport {
+            source: name.to_string(),
+            kind: entry.kind.clone(),
+            phase: "pushed",
+            position: None,
+            snapshot_rows: 0,
+            error: None,
+            health: BTreeMap::new(),
+        });
+        pull.chain(push).collect()
+    }
+
+    /// Pauses (`true`) or resumes a subscriber; false when there is none of this name.
+    pub async fn pause(&self, subscriber: &str, is_paused: bool) -> bool {
+        let (done, answer) = oneshot::channel();
+        let name = subscriber.to_owned();
+        let command = if is_paused { Command::Pause(name, done) } else { Command::Resume(name, done) };
+        drop(self.shared.commands.send(command).await);
+        answer.await.unwrap_or(false)
+    }
+
+    /// Redrives one subject's dead letters at one subscriber.
+    pub async fn redrive(&self, subscriber: &str, subject: SubjectId, actor: &str) -> bool {
+        let (done, answer) = oneshot::channel();
+        let (subscriber, actor) = (subscriber.to_owned(), actor.to_owned());
+        drop(self.shared.commands.send(Command::Redrive { subscriber, subject, actor, done }).await);
+        answer.await.unwrap_or(false)
+    }
+
+    /// Discards one subject's dead letters at one subscriber.
+    pub async fn discard(&self, subscriber: &str, subject: SubjectId, actor: &str) -> bool {
+        let (done, answer) = oneshot::channel();
+        let (subscriber, actor) = (subscriber.to_owned(), actor.to_owned());
+        drop(self.shared.commands.send(Command::Discard { subscriber, subject, actor, done }).await);
+        answer.await.unwrap_or(false)
+    }
+
+    /// Starts a replay; false when there is no such subscriber.
+    pub async fn replay(&self, request: ReplayRequest) -> bool {
+        let (done, answer) = oneshot::channel();
+        drop(self.shared.commands.send(Command::Replay(request, done)).await);
+        answer.await.unwrap_or(false)
+    }
+
+    /// Cancels a replay; false when none of this id runs.
+    pub async fn cancel_replay(&self, id: &str) -> bool {
+        let (done, answer) = oneshot::channel();
+        drop(self.shared.commands.send(Command::CancelReplay(id.to_owned(), done)).await);
+        answer.await.unwrap_or(false)
+    }
+
+    /// Replays that are not done.
+    pub fn replays(&self) -> Result<Vec<ReplayProgress>, EngineError> {
+        self.shared.state.replays().map_err(state_failed)
+    }
+
+    /// The offset of the first event recorded at or after a time.
+    pub fn offset_at(&self, time: Timestamp) -> Result<Offset, EngineError> {
+        self.shared.state.offset_at(time).map_err(state_failed)
+    }
+
+    /// The log's committed end.
+    pub fn log_end(&self) -> Offset {
+        self.shared.payloads.end()
+    }
+
+    /// Dead letters of one subscriber.
+    pub fn dead_letters(
+        &self,
+        subscriber: &str,
+        after: Option<(SubjectId, Offset)>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, EngineError> {
+        let name = self.known(subscriber)?;
+        self.shared.state.dead_letters(name, after, limit).map_err(state_failed)
+    }
+
+    fn known(&self, subscriber: &str) -> Result<&SubscriberName, EngineError> {
+        let found = self.shared.subscribers.iter().find(|name| name.as_str() == subscriber);
+        found.ok_or_else(|| unknown_subscriber(subscriber))
+    }
+
+    /// Names of the configured subscribers.
+    pub fn subscribers(&self) -> &[SubscriberName] {
+        &self.shared.subscribers
+    }
+
+    /// Events outside the stream.
+    pub fn withheld(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Withheld>, EngineError> {
+        self.shared.state.withheld(after, limit).map_err(state_failed)
+    }
+
+    /// One event's life.
+    pub async fn trace_event(&self, event_id: EventId) -> Result<Option<Trace>, EngineError> {
+        let Some(offset) = self.shared.state.find_event(event_id).map_err(state_failed)? else {
+            return Ok(None);
+        };
+        self.trace_offset(offset).await
+    }
+
+    /// A subject's events, oldest first.
+    pub async fn trace_subject(
+        &self,
+        subject: SubjectId,
+        after: Option<Offset>,
+        limit: usize,
+    ) -> Result<Vec<Trace>, EngineError> {
+        let offsets = self.shared.state.events_of(subject, after, limit).map_err(state_failed)?;
+        let mut traces = Vec::with_capacity(offsets.len());
+        for offset in offsets {
+            traces.extend(self.trace_offset(offset).await?);
+        }
+        Ok(traces)
+    }
+
+    async fn trace_offset(&self, offset: Offset) -> Result<Option<Trace>, EngineError> {
+        let Some(event) = self.shared.cold.event(offset).await else { return Ok(None) };
+        let settled = self.shared.state.acknowledgements(offset).map_err(state_failed)?;
+        let name = |lane: &writ_kernel::dispatch::LaneId| {
+            self.shared.subscribers.get(usize::from(lane.0)).map(ToString::to_string)
+        };
+        Ok(Some(Trace {
+            offset,
+            event_id: event.header.event_id,
+            change_type: event.header.change_type.to_string(),
+            operation: event.header.operation.to_string(),
+            source: event.header.source.to_string(),
+            subject_id: event.header.subject_id,
+            sequence: event.placement.sequence.to_string(),
+            time: event.header.time,
+            recorded_at: event.header.recorded_at,
+            class: event.decision.class.to_string(),
+            policy: event.decision.policy.0.clone(),
+            schema: event.decision.schema.clone(),
+            intent_index: event.intent_index,
+            routed_to: event.lanes.iter().filter_map(name).collect(),
+            acknowledgements: settled.into_iter().map(|(who, how)| (who.to_string(), how)).collect(),
+            is_shredded: event.private.is_none(),
+        }))
+    }
+}
+
+fn busy(cause: &str) -> EngineError {
+    EngineError::new(code::INTAKE_BUSY, "store pushed changes", cause, "send the same request again later")
+}
+
+fn state_failed(error: writ_store::error::StateError) -> EngineError {
+    EngineError::new(code::SYNC_FAILED, "read derived state", error, "restart the engine; state is rebuilt from the log")
+}
+
+fn unknown_subscriber(name: &str) -> EngineError {
+    let tried = format!("find subscriber {name:?}");
+    EngineError::new(code::SUBSCRIBER_UNKNOWN, &tried, "not configured", "see `writ status` for the names")
+}

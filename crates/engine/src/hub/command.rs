@@ -1,0 +1,72 @@
+//! What operators ask of the running lanes.
+
+use tokio::sync::oneshot;
+use writ_kernel::dispatch::{self, LaneId};
+use writ_kernel::machine::Machine;
+use writ_model::id::{Offset, SubjectId};
+
+use super::Hub;
+use crate::handle::LaneStatus;
+
+/// One request to the hub, with where the answer goes.
+pub(crate) enum Command {
+    /// All live lanes.
+    Status(oneshot::Sender<Vec<LaneStatus>>),
+    /// Pause or resume a subscriber.
+    Pause(String, oneshot::Sender<bool>),
+    Resume(String, oneshot::Sender<bool>),
+    /// Redrive or discard one subject's dead letters at one subscriber.
+    Redrive { subscriber: String, subject: SubjectId, actor: String, done: oneshot::Sender<bool> },
+    Discard { subscriber: String, subject: SubjectId, actor: String, done: oneshot::Sender<bool> },
+    /// Replay a stretch of the log to one subscriber.
+    Replay(ReplayRequest, oneshot::Sender<bool>),
+    /// Stop a replay.
+    CancelReplay(String, oneshot::Sender<bool>),
+}
+
+/// A replay to be started.
+#[derive(Debug, Clone)]
+pub struct ReplayRequest {
+    /// Names it.
+    pub id: String,
+    /// To whom.
+    pub subscriber: String,
+    /// First offset.
+    pub from: Offset,
+    /// First offset after the range.
+    pub to: Offset,
+    /// Events a second at most.
+    pub rate: Option<u32>,
+}
+
+impl Hub {
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Status(reply) => drop(reply.send(self.status())),
+            Command::Pause(name, done) => self.tell(&name, done, dispatch::Fact::Pause),
+            Command::Resume(name, done) => self.tell(&name, done, dispatch::Fact::Resume),
+            Command::Redrive { subscriber, subject, actor, done } => {
+                self.tell(&subscriber, done, |lane| dispatch::Fact::Redrive(lane, subject, actor));
+            }
+            Command::Discard { subscriber, subject, actor, done } => {
+                self.tell(&subscriber, done, |lane| dispatch::Fact::Discard(lane, subject, actor));
+            }
+            Command::Replay(request, done) => {
+                let _ = done.send(self.replay(request));
+            }
+            Command::CancelReplay(id, done) => {
+                let _ = done.send(self.cancel_replay(&id));
+            }
+        }
+    }
+
+    fn tell(&mut self, name: &str, done: oneshot::Sender<bool>, fact: impl FnOnce(LaneId) -> dispatch::Fact) {
+        let lane = self.lanes.by_name(name);
+        if let Some(lane) = lane {
+            let now = self.clock.now();
+            self.dispatch.on(now, fact(lane), &mut self.dispatch_effects);
+        }
+        // Who asked may have gone.
+        let _ = done.send(lane.is_some());
+    }
+}

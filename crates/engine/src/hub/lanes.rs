@@ -1,0 +1,150 @@
+//! Which lane is whose: names, subscribers, and replays that run beside a live lane.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use writ_connectors::subscriber::Subscriber;
+use writ_kernel::dispatch::{Item, LaneId, lane};
+use writ_kernel::route::Router;
+use writ_model::envelope::ClearHeader;
+use writ_model::id::{Offset, SubjectId, SubscriberName};
+use writ_model::taxonomy::PriorityClass;
+use writ_store::state::State;
+
+use super::reader::ColdReader;
+use crate::assemble::LanePart;
+
+/// One configured subscriber.
+pub(crate) struct Lane {
+    pub(crate) name: SubscriberName,
+    pub(crate) kind: String,
+    pub(crate) subscriber: Arc<dyn Subscriber>,
+}
+
+impl From<LanePart> for Lane {
+    fn from(part: LanePart) -> Self {
+        Self { name: part.name, kind: part.kind, subscriber: part.subscriber }
+    }
+}
+
+/// A lane's settings, from configuration and from what the connector can.
+pub(crate) fn settings(part: &LanePart) -> lane::Config {
+    let given = &part.delivery;
+    let mut config = lane::Config::new(part.name.clone());
+    config.in_flight_max = given.in_flight_max.max(1);
+    config.window_items = given.window_max.max(1);
+    config.batching.items_max = given.batch_max.clamp(1, part.subscriber.batch_max().max(1));
+    config.batching.linger = given.linger.0;
+    config.retry.base = given.retry_first.0;
+    config.retry.cap = given.retry_longest.0;
+    config.retry.attempts_max = given.attempts_max;
+    config.retry.age_max = given.age_max.0;
+    config.retry.retry_after_max = given.retry_after_longest.0;
+    config.breaker.failures_in_a_row = given.breaker_failures;
+    config.breaker.open_for = given.breaker_open.0;
+    config.breaker.probes_max = u32::try_from(given.breaker_probes).unwrap_or(u32::MAX);
+    config
+}
+
+/// The lanes whose filters match, in lane order.
+pub(crate) fn wanted(router: &Router, header: &ClearHeader, class: PriorityClass) -> Vec<LaneId> {
+    router.matches(header, class).map(|index| LaneId(u16::try_from(index).unwrap_or(u16::MAX))).collect()
+}
+
+/// All lanes.
+pub(crate) struct Lanes {
+    pub(crate) state: Arc<dyn State>,
+    live: Vec<Lane>,
+    /// Replay lanes: the replay's name and the live lane whose subscriber and filter it uses.
+    replays: BTreeMap<LaneId, (String, LaneId)>,
+    /// The last failure's cause, by live lane.
+    failures: BTreeMap<LaneId, String>,
+}
+
+impl Lanes {
+    pub(crate) fn new(live: Vec<Lane>, state: Arc<dyn State>) -> Self {
+        Self { state, live, replays: BTreeMap::new(), failures: BTreeMap::new() }
+    }
+
+    pub(crate) fn add_replay(&mut self, id: String, replay: LaneId, base: LaneId) {
+        self.replays.insert(replay, (id, base));
+    }
+
+    /// The lane of a replay.
+    pub(crate) fn replay(&self, id: &str) -> Option<LaneId> {
+        self.replays.iter().find(|(_, (name, _))| name == id).map(|(lane, _)| *lane)
+    }
+
+    /// Remembers why a lane's last attempt failed.
+    pub(crate) fn failed(&mut self, id: LaneId, cause: &str) {
+        self.failures.insert(self.live_of(id), cause.to_owned());
+    }
+
+    pub(crate) fn last_failure(&self, id: LaneId) -> Option<String> {
+        self.failures.get(&id).cloned()
+    }
+
+    fn live_of(&self, id: LaneId) -> LaneId {
+        self.replays.get(&id).map_or(id, |(_, base)| *base)
+    }
+
+    /// Live lanes and replays.
+    pub(crate) fn all(&self) -> Vec<LaneId> {
+        self.live_ids().chain(self.replays.keys().copied()).collect()
+    }
+
+    pub(crate) fn live_ids(&self) -> impl Iterator<Item = LaneId> + use<> {
+        (0..u16::try_from(self.live.len()).unwrap_or(u16::MAX)).map(LaneId)
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<LaneId> {
+        self.live_ids().find(|id| self.name(*id) == name)
+    }
+
+    fn lane(&self, id: LaneId) -> Option<&Lane> {
+        self.live.get(usize::from(self.live_of(id).0))
+    }
+
+    /// The live lane whose filter counts, and its subscriber's name.
+    pub(crate) fn base(&self, id: LaneId) -> Option<(LaneId, &str)> {
+        self.lane(id).map(|lane| (self.live_of(id), lane.name.as_str()))
+    }
+
+    pub(crate) fn name(&self, id: LaneId) -> &str {
+        self.lane(id).map_or("", |lane| lane.name.as_str())
+    }
+
+    pub(crate) fn subscriber_name(&self, id: LaneId) -> Option<&SubscriberName> {
+        self.lane(id).map(|lane| &lane.name)
+    }
+
+    pub(crate) fn kind(&self, id: LaneId) -> &str {
+        self.lane(id).map_or("", |lane| lane.kind.as_str())
+    }
+
+    pub(crate) fn subscriber(&self, id: LaneId) -> Option<Arc<dyn Subscriber>> {
+        self.lane(id).map(|lane| Arc::clone(&lane.subscriber))
+    }
+}
+
+/// Dead letters that one redrive reads at most.
+const SEQUENCE_MAX: usize = 10_000;
+
+/// One subject's dead letters at one subscriber, as items in order. Blocking.
+pub(crate) fn dead_letter_items(
+    state: &dyn State,
+    cold: &ColdReader,
+    subscriber: &str,
+    subject: SubjectId,
+) -> Vec<Item> {
+    let Ok(name) = SubscriberName::new(subscriber) else { return Vec::new() };
+    let letters = state.dead_letters(&name, before(subject), SEQUENCE_MAX).unwrap_or_default();
+    let mine = letters.into_iter().take_while(|letter| letter.subject_id == subject);
+    mine.filter_map(|letter| cold.load(letter.offset)).map(|event| event.item(subscriber)).collect()
+}
+
+/// The place just before a subject's first dead letter.
+fn before(subject: SubjectId) -> Option<(SubjectId, Offset)> {
+    let number = u128::from_be_bytes(subject.0).checked_sub(1)?;
+    Some((SubjectId(number.to_be_bytes()), Offset(u64::MAX)))
+}

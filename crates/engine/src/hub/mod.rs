@@ -1,0 +1,119 @@
+//! The hub: drives dispatch and settlement. One task owns both machines; everything else sends it facts.
+
+pub(crate) mod command;
+pub(crate) mod lanes;
+pub(crate) mod reader;
+mod start;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use writ_kernel::dispatch::{self, Dispatch, LaneId};
+use writ_kernel::machine::Machine;
+use writ_kernel::settle::{self, Settlement};
+use writ_model::delivery::{Answer, AttemptId};
+use writ_model::time::Moment;
+
+use self::command::Command;
+use self::lanes::Lanes;
+use self::reader::ColdReader;
+use crate::clock::Clock;
+use crate::payload::{Event, Payloads, Stretch};
+use crate::writer::WriterHandle;
+
+/// Facts taken in one turn before effects that need the writer are flushed.
+const FACTS_PER_TURN: usize = 256;
+
+/// One commit's events, as the writer announces them.
+pub(crate) struct Committed {
+    pub(crate) events: Vec<Arc<Event>>,
+}
+
+/// What tasks send back.
+pub(crate) enum Fact {
+    Dispatch(dispatch::Fact),
+    Settle(settle::Fact),
+}
+
+/// The hub's end of every channel.
+pub(crate) struct Inbox {
+    pub(crate) facts: mpsc::UnboundedReceiver<Fact>,
+    pub(crate) committed: mpsc::Receiver<Committed>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// Owns the machines.
+pub(crate) struct Hub {
+    pub(crate) clock: Clock,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) settlement: Settlement,
+    pub(crate) lanes: Lanes,
+    pub(crate) payloads: Arc<Payloads>,
+    pub(crate) cold: ColdReader,
+    pub(crate) writer: WriterHandle,
+    pub(crate) facts: mpsc::UnboundedSender<Fact>,
+    /// Lanes at the head, to be served by the next commit.
+    pub(crate) waiting: BTreeMap<LaneId, Stretch>,
+    pub(crate) attempts: JoinSet<(AttemptId, Answer)>,
+    pub(crate) dispatch_effects: Vec<dispatch::Effect>,
+    pub(crate) settle_effects: Vec<settle::Effect>,
+    pub(crate) journal: Vec<writ_model::control::ControlFact>,
+}
+
+impl Hub {
+    /// Runs until told to stop and every attempt in flight has ended.
+    pub(crate) async fn run(mut self, mut inbox: Inbox) {
+        self.carry_out();
+        let mut is_draining = false;
+        loop {
+            if is_draining && self.attempts.is_empty() {
+                break;
+            }
+            let deadline = self.next_deadline();
+            let clock = self.clock;
+            let sleep = async move {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(clock.instant(at).into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(fact) = inbox.facts.recv() => self.take(fact),
+                Some(done) = self.attempts.join_next(), if !self.attempts.is_empty() => self.answered(done),
+                Some(committed) = inbox.committed.recv() => self.committed(committed),
+                Some(command) = inbox.commands.recv() => self.command(command),
+                () = sleep => self.on_time(),
+                _ = inbox.stop.wait_for(|stop| *stop), if !is_draining => {
+                    is_draining = true;
+                    self.drain();
+                }
+            }
+            self.drain_ready(&mut inbox);
+            self.carry_out();
+        }
+        self.finish();
+    }
+
+    /// Takes what is already there, so that one turn's effects go to the writer together.
+    fn drain_ready(&mut self, inbox: &mut Inbox) {
+        for _ in 0..FACTS_PER_TURN {
+            if let Some(done) = self.attempts.try_join_next() {
+                self.answered(done);
+            } else if let Ok(fact) = inbox.facts.try_recv() {
+                self.take(fact);
+            } else if let Ok(committed) = inbox.committed.try_recv() {
+                self.committed(committed);
+            } else {
+                break;
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        [self.dispatch.next_deadline(), self.settlement.next_deadline()].into_iter().flatten().min()
+    }
+}

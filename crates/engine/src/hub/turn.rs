@@ -1,0 +1,165 @@
+//! One turn of the hub: a fact goes in, effects come out and are carried out, in order.
+
+use tokio::task::JoinError;
+use writ_kernel::dispatch::{self, Attempt, Effect, LaneId, Note};
+use writ_kernel::machine::Machine;
+use writ_kernel::settle;
+use writ_model::control::ControlFact;
+use writ_model::delivery::{Answer, AttemptId};
+use writ_model::id::SubjectId;
+
+use super::{Committed, Fact, Hub};
+use crate::deliver;
+use crate::metric;
+use crate::payload::{Event, Offering, Stretch};
+use crate::writer::Work;
+
+impl Hub {
+    pub(super) fn take(&mut self, fact: Fact) {
+        let now = self.clock.now();
+        match fact {
+            Fact::Dispatch(fact) => self.dispatch.on(now, fact, &mut self.dispatch_effects),
+            Fact::Settle(fact) => self.settlement.on(now, fact, &mut self.settle_effects),
+        }
+    }
+
+    pub(super) fn answered(&mut self, done: Result<(AttemptId, Answer), JoinError>) {
+        match done {
+            Ok((id, answer)) => self.take(Fact::Dispatch(dispatch::Fact::Answered(id, answer))),
+            // A connector that panics leaves its attempt unanswered; the lane's bound on attempts holds it.
+            Err(error) => tracing::error!(error = %error, "attempt task failed"),
+        }
+    }
+
+    pub(super) fn committed(&mut self, committed: Committed) {
+        let open = committed.events.iter().map(|event| open(event)).collect();
+        self.take(Fact::Settle(settle::Fact::Stored(open)));
+        let waiting: Vec<(LaneId, Stretch)> = std::mem::take(&mut self.waiting).into_iter().collect();
+        waiting.into_iter().for_each(|(lane, stretch)| self.read(lane, stretch));
+    }
+
+    pub(super) fn on_time(&mut self) {
+        let now = self.clock.now();
+        self.dispatch.on_time(now, &mut self.dispatch_effects);
+        self.settlement.on_time(now, &mut self.settle_effects);
+    }
+
+    /// Carries out what the machines asked for, until they ask for nothing more.
+    pub(super) fn carry_out(&mut self) {
+        while !self.dispatch_effects.is_empty() || !self.settle_effects.is_empty() {
+            for effect in std::mem::take(&mut self.dispatch_effects) {
+                self.dispatch_effect(effect);
+            }
+            self.settle_effects();
+        }
+        if !self.journal.is_empty() {
+            self.writer.send(Work::Facts(std::mem::take(&mut self.journal)));
+        }
+    }
+
+    fn dispatch_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Read { lane, from, items_max, bytes_max } => {
+                self.read(lane, Stretch { from, items_max, bytes_max });
+            }
+            Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
+            Effect::Send(attempt) => self.send(attempt),
+            Effect::Journal(fact) => self.journal.push(fact),
+            Effect::Settled(lane, offset, acknowledgement) => {
+                let now = self.clock.now();
+                let fact = settle::Fact::Settled(lane, offset, acknowledgement);
+                self.settlement.on(now, fact, &mut self.settle_effects);
+            }
+            Effect::Note(lane, note) => self.note(lane, &note),
+        }
+    }
+
+    fn note(&mut self, lane: LaneId, note: &Note) {
+        metric::note(self.lanes.name(lane), note);
+        if let Note::Retried { cause, .. } | Note::DeadLettered { cause, .. } = note {
+            self.lanes.failed(lane, cause);
+        }
+    }
+
+    fn settle_effects(&mut self) {
+        let mut finished = Vec::new();
+        for effect in std::mem::take(&mut self.settle_effects) {
+            match effect {
+                settle::Effect::Final(event) => finished.push(event),
+                settle::Effect::Load { from, limit } => {
+                    let journal = std::mem::take(&mut self.journal);
+                    self.writer.send(Work::Facts(journal));
+                    self.writer.send(Work::Load { from, limit });
+                }
+            }
+        }
+        if !finished.is_empty() {
+            self.writer.send(Work::Finals(finished));
+        }
+    }
+
+    /// Serves a lane from memory, from disk, or with the next commit.
+    fn read(&mut self, lane: LaneId, stretch: Stretch) {
+        let Some((base, name)) = self.lanes.base(lane) else { return };
+        match self.payloads.offer(base, name, stretch) {
+            Offering::AtHead => drop(self.waiting.insert(lane, stretch)),
+            Offering::Found(items, next) => {
+                self.take(Fact::Dispatch(dispatch::Fact::Offered(lane, items, next)));
+            }
+            Offering::Cold => {
+                let (cold, facts, name) = (self.cold.clone(), self.facts.clone(), name.to_owned());
+                tokio::task::spawn_blocking(move || {
+                    let (items, next) = cold.offer(base, &name, stretch).unwrap_or((Vec::new(), stretch.from));
+                    drop(facts.send(Fact::Dispatch(dispatch::Fact::Offered(lane, items, next))));
+                });
+            }
+        }
+    }
+
+    /// Through the writer, so that the dead letters written before are among them.
+    fn read_dead_letters(&mut self, lane: LaneId, subject: SubjectId) {
+        let journal = std::mem::take(&mut self.journal);
+        self.writer.send(Work::Facts(journal));
+        self.writer.send(Work::DeadLetters { lane, subject });
+    }
+
+    fn send(&mut self, attempt: Attempt) {
+        let Some(subscriber) = self.lanes.subscriber(attempt.lane) else { return };
+        let cold = self.cold.clone();
+        self.attempts.spawn(async move {
+            let answer = deliver::attempt(&attempt, subscriber.as_ref(), &cold).await;
+            (attempt.id, answer)
+        });
+    }
+
+    /// Stops new attempts; those in flight end by their own time-outs.
+    pub(super) fn drain(&mut self) {
+        for lane in self.lanes.all() {
+            self.take(Fact::Dispatch(dispatch::Fact::Pause(lane)));
+        }
+        self.dispatch_effects.retain(|effect| !is_lane_state(effect));
+    }
+
+    /// Last journal facts on the way out.
+    pub(super) fn finish(&mut self) {
+        let now = self.clock.now();
+        self.dispatch.flush(now, &mut self.dispatch_effects);
+        self.carry_out();
+    }
+}
+
+/// A drain's pause is not an operator's: it must not outlive the process.
+fn is_lane_state(effect: &Effect) -> bool {
+    matches!(effect, Effect::Journal(ControlFact::Lane(_)))
+}
+
+fn open(event: &Event) -> settle::Open {
+    settle::Open {
+        offset: event.offset,
+        event_id: event.header.event_id,
+        intent_index: event.intent_index,
+        settle_by: event.settle_by,
+        lanes: event.lanes.clone(),
+        settled: Vec::new(),
+    }
+}

@@ -1,0 +1,209 @@
+//! Committed events in memory: decoded once, shared by all lanes. Two bounded stores: the *recent* ring,
+//! which holds every event from its start to the log's end, and the *cold* shelf for events that a lagging
+//! lane had read from disk. What is in neither is read again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use writ_attest::leaf::EventFacts;
+use writ_kernel::dispatch::{Item, LaneId};
+use writ_kernel::gate::permit;
+use writ_model::cloudevent::{CloudEvent, Placement};
+use writ_model::envelope::{ClearHeader, PrivatePart};
+use writ_model::id::Offset;
+use writ_model::time::Timestamp;
+use writ_model::verdict::Decision;
+use writ_schema::cloudevents::View;
+
+/// A committed event with its payload open.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) offset: Offset,
+    pub(crate) header: ClearHeader,
+    pub(crate) decision: Decision,
+    pub(crate) placement: Placement,
+    pub(crate) intent_index: u64,
+    /// What the intent says; `None` for events read from disk.
+    pub(crate) intent: Option<Arc<EventFacts>>,
+    pub(crate) settle_by: Timestamp,
+    pub(crate) bytes: u32,
+    /// The lanes whose filters match, in lane order.
+    pub(crate) lanes: Vec<LaneId>,
+    /// `None` when its key was destroyed.
+    pub(crate) private: Option<PrivatePart>,
+    pub(crate) view: OnceLock<Option<Arc<View>>>,
+}
+
+impl Event {
+    /// The event as subscribers see it, encoded once; `None` when its key was destroyed.
+    pub(crate) fn view(&self) -> Option<Arc<View>> {
+        self.view.get_or_init(|| self.render()).clone()
+    }
+
+    fn render(&self) -> Option<Arc<View>> {
+        let mut private = self.private.clone()?;
+        for attribute in &self.decision.withhold {
+            private.data.before.iter_mut().for_each(|side| drop(side.remove(attribute)));
+            private.data.after.iter_mut().for_each(|side| drop(side.remove(attribute)));
+        }
+        Some(Arc::new(View::new(CloudEvent::from_event(&self.header, &private, self.placement))))
+    }
+
+    /// The event as the lane of `subscriber` sees it.
+    pub(crate) fn item(&self, subscriber: &str) -> Item {
+        Item {
+            offset: self.offset,
+            event_id: self.header.event_id,
+            source: self.header.source.clone(),
+            subject_id: self.header.subject_id,
+            generation: self.header.generation,
+            change_type: self.header.change_type,
+            class: self.decision.class,
+            recorded_at: self.header.recorded_at,
+            bytes: self.bytes,
+            permit: permit::ask(self.offset, &self.decision, subscriber),
+        }
+    }
+}
+
+/// What a lane asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch {
+    pub(crate) from: Offset,
+    pub(crate) items_max: usize,
+    pub(crate) bytes_max: usize,
+}
+
+/// What memory can say to it.
+#[derive(Debug)]
+pub(crate) enum Offering {
+    /// Nothing past `from` is committed.
+    AtHead,
+    /// `from` is before what memory holds: read the disk.
+    Cold,
+    /// Matching events and where to read on.
+    Found(Vec<Item>, Offset),
+}
+
+#[derive(Debug)]
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+    /// Every committed event from here on is in the ring.
+    start: Offset,
+    /// The log's committed end.
+    end: Offset,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    events: BTreeMap<Offset, Arc<Event>>,
+    order: VecDeque<Offset>,
+    bytes: usize,
+}
+
+/// Both stores.
+#[derive(Debug)]
+pub(crate) struct Payloads {
+    ring: Mutex<Ring>,
+    shelf: Mutex<Shelf>,
+    ring_bytes_max: usize,
+}
+
+/// The shelf's share of the ring's bound.
+const SHELF_SHARE: usize = 3;
+
+/// Cost of a decoded event over its stored bytes: two copies of the payload and the header's strings.
+const EVENT_OVERHEAD: usize = 1024;
+
+fn cost(event: &Event) -> usize {
+    2 * event.bytes as usize + EVENT_OVERHEAD
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Payloads {
+    /// Empty, with the log's end as it was at the start.
+    pub(crate) fn new(end: Offset, ring_bytes_max: usize) -> Self {
+        let ring = Ring { events: VecDeque::new(), bytes: 0, start: end, end };
+        Self { ring: Mutex::new(ring), shelf: Mutex::new(Shelf::default()), ring_bytes_max }
+    }
+
+    /// Takes one commit's events; drops the oldest beyond the bound.
+    pub(crate) fn push(&self, events: &[Arc<Event>], end: Offset) {
+        let mut ring = lock(&self.ring);
+        for event in events {
+            ring.bytes += cost(event);
+            ring.events.push_back(Arc::clone(event));
+        }
+        ring.end = end;
+        while ring.bytes > self.ring_bytes_max {
+            let Some(oldest) = ring.events.pop_front() else { break };
+            ring.bytes -= cost(&oldest);
+            ring.start = oldest.offset.next();
+        }
+        if ring.events.is_empty() {
+            ring.start = ring.start.max(end);
+        }
+    }
+
+    /// Keeps an event that was read from disk for the attempt that follows.
+    pub(crate) fn shelve(&self, event: Arc<Event>) {
+        let mut shelf = lock(&self.shelf);
+        shelf.bytes += cost(&event);
+        shelf.order.push_back(event.offset);
+        if let Some(replaced) = shelf.events.insert(event.offset, event) {
+            shelf.bytes -= cost(&replaced);
+        }
+        while shelf.bytes > self.ring_bytes_max / SHELF_SHARE {
+            let Some(oldest) = shelf.order.pop_front() else { break };
+            if let Some(dropped) = shelf.events.remove(&oldest) {
+                shelf.bytes -= cost(&dropped);
+            }
+        }
+    }
+
+    /// An event, if memory has it.
+    pub(crate) fn get(&self, offset: Offset) -> Option<Arc<Event>> {
+        let ring = lock(&self.ring);
+        let found = ring.events.binary_search_by_key(&offset, |event| event.offset);
+        if let Ok(at) = found {
+            return Some(Arc::clone(&ring.events[at]));
+        }
+        drop(ring);
+        lock(&self.shelf).events.get(&offset).map(Arc::clone)
+    }
+
+    /// The committed end.
+    pub(crate) fn end(&self) -> Offset {
+        lock(&self.ring).end
+    }
+
+    /// What memory can offer to a lane that reads for `base`, the lane whose filter counts.
+    pub(crate) fn offer(&self, base: LaneId, subscriber: &str, stretch: Stretch) -> Offering {
+        let ring = lock(&self.ring);
+        if stretch.from >= ring.end {
+            return Offering::AtHead;
+        }
+        if stretch.from < ring.start {
+            return Offering::Cold;
+        }
+        let first = ring.events.partition_point(|event| event.offset < stretch.from);
+        let mut items: Vec<Item> = Vec::new();
+        let mut bytes = 0;
+        for event in ring.events.range(first..) {
+            if event.lanes.binary_search(&base).is_err() {
+                continue;
+            }
+            bytes += event.bytes as usize;
+            if items.len() == stretch.items_max || (bytes > stretch.bytes_max && !items.is_empty()) {
+                let next = event.offset;
+                return Offering::Found(items, next);
+            }
+            items.push(event.item(subscriber));
+        }
+        Offering::Found(items, ring.end)
+    }
+}

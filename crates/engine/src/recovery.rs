@@ -1,0 +1,166 @@
+//! What happens between opening a store and the first new commit: state, last-known states and tiles catch up
+//! with the log.
+
+use std::collections::BTreeMap;
+
+use writ_kernel::dispatch::LaneId;
+use writ_kernel::dispatch::lane::Recovered;
+use writ_model::code;
+use writ_model::control::Covered;
+use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
+use writ_store::error::StateError;
+use writ_store::log::{Log, LogReader, Record};
+use writ_store::seal;
+use writ_store::state::State;
+use writ_store::vault::{FjallVault, Purpose, Remember, TenantSecrets, Vault};
+
+use crate::assemble::LanePart;
+use crate::error::EngineError;
+
+/// Bytes of log applied in one step.
+const STEP_BYTES: usize = 4 << 20;
+
+/// Applies to the state what it lacks.
+pub(crate) fn catch_up_state(state: &dyn State, log: &mut dyn LogReader) -> Result<(), EngineError> {
+    loop {
+        let records = read(log, state.applied())?;
+        let Some(last) = records.last().map(Record::offset) else { return Ok(()) };
+        state.apply(&records, last.next()).map_err(|error| failed("apply the log to state", &error))?;
+    }
+}
+
+/// Applies to the last-known states what they lack.
+pub(crate) fn catch_up_vault(
+    vault: &mut FjallVault,
+    secrets: &TenantSecrets,
+    log: &mut dyn LogReader,
+) -> Result<(), EngineError> {
+    loop {
+        let records = read(log, vault.remembered())?;
+        let Some(last) = records.last().map(Record::offset) else { return Ok(()) };
+        let mut changes = Vec::new();
+        for record in &records {
+            if let Record::Event(event) = record {
+                changes.extend(remember(vault, secrets, event)?);
+            }
+        }
+        vault.remember(&changes, last.next()).map_err(|error| failed("apply the log to the vault", &error))?;
+    }
+}
+
+fn remember(
+    vault: &FjallVault,
+    secrets: &TenantSecrets,
+    event: &writ_store::log::StoredEvent,
+) -> Result<Option<Remember>, EngineError> {
+    let Some(part) = event.parts.first() else { return Ok(None) };
+    let key = vault.key(part.subject_id, part.generation, Purpose::Content);
+    let Some(key) = key.map_err(|error| failed("read a key", &error))? else { return Ok(None) };
+    let private = seal::open(part, &event.header, &key).map_err(|error| failed("open an event", &error))?;
+    let hash = |key| {
+        writ_kernel::identity::key_hash(&secrets.tenant_key, &event.header.tenant, &private.table, key)
+    };
+    let key_hash = hash(&private.key);
+    let old_key_hash = private.old_key.as_ref().map(hash).filter(|old| *old != key_hash);
+    Ok(Some(Remember {
+        key_hash,
+        old_key_hash,
+        change_type: event.header.change_type,
+        attributes: private.data.after,
+    }))
+}
+
+/// The largest clock value in the log: the new clock starts above it.
+pub(crate) fn clock_floor(log: &dyn Log) -> Result<u64, EngineError> {
+    let mut reader = log.reader();
+    let (start, end) = (log.start().0, log.end().0);
+    let mut back = 1024;
+    loop {
+        let from = end.saturating_sub(back).max(start);
+        let mut floor = 0;
+        let mut at = Offset(from);
+        while at.0 < end {
+            let records = read(reader.as_mut(), at)?;
+            let Some(last) = records.last().map(Record::offset) else { break };
+            at = last.next();
+            for record in records {
+                if let Record::Event(event) = record {
+                    floor = floor.max(event.header.hlc.millis);
+                }
+            }
+        }
+        if floor > 0 || from == start {
+            return Ok(floor);
+        }
+        back *= 8;
+    }
+}
+
+fn read(log: &mut dyn LogReader, from: Offset) -> Result<Vec<Record>, EngineError> {
+    log.read(from, STEP_BYTES).map_err(|error| failed("read the log", &error))
+}
+
+pub(crate) fn failed(tried: &str, error: &dyn std::fmt::Display) -> EngineError {
+    EngineError::new(code::SYNC_FAILED, tried, error, "check the disk, then start again")
+}
+
+/// What state holds of each lane.
+pub(crate) fn lanes(
+    parts: &[LanePart],
+    state: &dyn State,
+    begin: Offset,
+) -> Result<BTreeMap<LaneId, Recovered>, EngineError> {
+    let mut recovered = BTreeMap::new();
+    for (id, part) in (0..).map(LaneId).zip(parts) {
+        let read = |error| failed("read a lane's state", &error);
+        let lane = Recovered {
+            cursor: state.cursor(&part.name).map_err(read)?,
+            begin,
+            state: state.lane(&part.name).map_err(read)?.map(|lane| lane.state),
+            parked: parked(&part.name, state).map_err(read)?,
+        };
+        recovered.insert(id, lane);
+    }
+    Ok(recovered)
+}
+
+/// Dead letters read in one step.
+const LETTERS: usize = 4096;
+
+/// Every parked subject with its last dead letter.
+fn parked(subscriber: &SubscriberName, state: &dyn State) -> Result<Vec<(SubjectId, Offset)>, StateError> {
+    let mut parked: BTreeMap<SubjectId, Offset> = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let letters = state.dead_letters(subscriber, after, LETTERS)?;
+        let Some(last) = letters.last() else { return Ok(parked.into_iter().collect()) };
+        after = Some((last.subject_id, last.offset));
+        parked.extend(letters.iter().map(|letter| (letter.subject_id, letter.offset)));
+    }
+}
+
+/// What the log covers of each source.
+pub(crate) fn covered<'a>(
+    sources: impl Iterator<Item = &'a SourceName>,
+    state: &dyn State,
+) -> Result<BTreeMap<SourceName, Covered>, EngineError> {
+    let mut covered = BTreeMap::new();
+    for source in sources {
+        let found = state.covered(source).map_err(|error| failed("read source progress", &error))?;
+        covered.extend(found.map(|one| (source.clone(), one)));
+    }
+    Ok(covered)
+}
+
+/// The numbers of the sources' last accounting leaves.
+pub(crate) fn accounting<'a>(
+    sources: impl Iterator<Item = &'a SourceName>,
+    state: &dyn State,
+) -> Result<BTreeMap<SourceName, u64>, EngineError> {
+    let mut numbers = BTreeMap::new();
+    for source in sources {
+        let found = state.accounted(source).map_err(|error| failed("read accounting", &error))?;
+        numbers.extend(found.map(|one| (source.clone(), one.seq)));
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,154 @@
+//! Is this change new, whose is it, and what was detected in it? Looks up what the kernel's functions need
+//! and passes it on; deciding the detected events is `decide.rs`.
+
+use writ_kernel::admission::{self, Fate, Pushed, Read};
+use writ_kernel::detect;
+use writ_kernel::identity::{self, Origin};
+use writ_model::change::Change;
+use writ_model::control::{ControlFact, Covered, IntakeSeen};
+use writ_model::id::{EventId, Generation, KeyHash, SubjectId};
+use writ_model::mapping::TableMapping;
+use writ_model::time::Timestamp;
+use writ_store::vault::{Subject, SubjectKey};
+
+use super::Admitted;
+use super::batch::Batch;
+use super::commit::Writer;
+use crate::error::EngineError;
+
+/// A subject and where it is found before and after the change.
+pub(super) struct Found {
+    pub(super) subject: Subject,
+    pub(super) key_hash: KeyHash,
+    /// Where it was found before its key changed, until an event records the move.
+    pub(super) moved_from: Option<KeyHash>,
+    /// Drawn for this change; joins the vault when an event comes of it.
+    pub(super) is_new: bool,
+}
+
+impl Writer {
+    /// Admits one change into the batch. An error here is the vault's or the random source's and stops the
+    /// engine; a change that does not fit its mapping is an answer.
+    pub(super) fn admit(&mut self, batch: &mut Batch, change: &Change) -> Result<Admitted, EngineError> {
+        let (admitted, fate) = self.judge(batch, change)?;
+        batch.tallies.entry(change.source.clone()).or_default().count(fate);
+        batch.spans.entry(change.source.clone()).or_default().extend(change);
+        if change.producer_id.is_none() {
+            let Change { source, incarnation, position, .. } = change;
+            let covered =
+                Covered { source: source.clone(), incarnation: incarnation.clone(), position: *position };
+            batch.covered.insert(source.clone(), covered);
+        }
+        Ok(admitted)
+    }
+
+    fn judge(&mut self, batch: &mut Batch, change: &Change) -> Result<(Admitted, Fate), EngineError> {
+        if self.was_read(batch, change) {
+            return Ok((Admitted::Duplicate, Fate::Duplicate));
+        }
+        let Some(mapping) = self.mapping(change).cloned() else {
+            return Ok((Admitted::Unmapped, Fate::Silent));
+        };
+        let found = self.subject(batch, change)?;
+        let hash = found.subject.content.as_ref().filter(|_| !found.is_new);
+        let hash = hash.map(|key| identity::content_hash(&key.0, change));
+        if let Some(known) = self.was_pushed(batch, change, hash.as_deref())? {
+            return Ok((known, Fate::Duplicate));
+        }
+        let detected = match detect::detect(&mapping, change, &found.subject.last_known) {
+            Ok(detected) => detected,
+            Err(error) => {
+                tracing::error!(source = %change.source, table = change.table, error = %error, "mapping does not fit");
+                return Ok((Admitted::Unmapped, Fate::Refused));
+            }
+        };
+        let key = found.subject.content.clone();
+        let (admitted, fate) = self.decide_all(batch, change, found, detected)?;
+        if change.producer_id.is_some() {
+            let hash = key.map(|key| identity::content_hash(&key.0, change)).unwrap_or_default();
+            self.take_push(batch, change, hash, &admitted);
+        }
+        Ok((admitted, fate))
+    }
+
+    fn was_read(&self, batch: &Batch, change: &Change) -> bool {
+        let covered = batch.covered.get(&change.source).or_else(|| self.covered.get(&change.source));
+        change.producer_id.is_none() && admission::read(covered, change) == Read::Duplicate
+    }
+
+    fn was_pushed(
+        &self,
+        batch: &Batch,
+        change: &Change,
+        hash: Option<&str>,
+    ) -> Result<Option<Admitted>, EngineError> {
+        if change.producer_id.is_none() {
+            return Ok(None);
+        }
+        let id = self.intake_id(change);
+        let seen = match batch.taken.get(&id).or_else(|| self.taken.get(&id)) {
+            Some(seen) => Some(seen.clone()),
+            None => self.state.intake(id).map_err(|error| super::failure::state_failed(&error))?,
+        };
+        Ok(match admission::pushed(seen.as_ref(), hash) {
+            Pushed::Accepted => None,
+            Pushed::Duplicate => Some(Admitted::Duplicate),
+            Pushed::Conflict => Some(Admitted::Conflict),
+        })
+    }
+
+    /// Dedup key of a pushed change: does not depend on when it was sent again.
+    fn intake_id(&self, change: &Change) -> EventId {
+        identity::causation_id(&self.secrets.event_id_key, &Origin::of(&self.tenant, change), Timestamp(0))
+    }
+
+    fn take_push(&self, batch: &mut Batch, change: &Change, content_hash: String, admitted: &Admitted) {
+        let events = match admitted {
+            Admitted::Accepted(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            Admitted::Kept(..) => 1,
+            Admitted::Duplicate | Admitted::Conflict | Admitted::Unchanged | Admitted::Unmapped => 0,
+        };
+        let causation_id = self.intake_id(change);
+        let at = crate::clock::wall();
+        let seen = IntakeSeen { causation_id, source: change.source.clone(), content_hash, events, at };
+        batch.taken.insert(causation_id, seen.clone());
+        batch.facts.push(ControlFact::Intake(seen));
+    }
+
+    fn mapping(&self, change: &Change) -> Option<&TableMapping> {
+        self.mappings.get(&change.source)?.get(&change.table)
+    }
+
+    /// The record's subject: where its key was before the change, else where it is now, else drawn anew.
+    fn subject(&self, batch: &Batch, change: &Change) -> Result<Found, EngineError> {
+        let hash = |key| identity::key_hash(&self.secrets.tenant_key, &self.tenant, &change.table, key);
+        let key_hash = hash(&change.key);
+        if let Some(old) = change.old_key.as_ref().map(hash).filter(|old| *old != key_hash)
+            && let Some(subject) = self.find(batch, old)?
+        {
+            return Ok(Found { subject, key_hash, moved_from: Some(old), is_new: false });
+        }
+        let known = self.find(batch, key_hash)?;
+        let is_new = known.is_none();
+        let subject = known.map_or_else(|| self.draw_subject(), Ok)?;
+        Ok(Found { subject, key_hash, moved_from: None, is_new })
+    }
+
+    fn find(&self, batch: &Batch, key_hash: KeyHash) -> Result<Option<Subject>, EngineError> {
+        if let Some(subject) = batch.overlay.get(&key_hash) {
+            return Ok(subject.clone());
+        }
+        self.vault().find(key_hash).map_err(|error| super::failure::vault_failed(&error))
+    }
+
+    fn draw_subject(&self) -> Result<Subject, EngineError> {
+        Ok(Subject {
+            subject_id: SubjectId(super::random()?),
+            generation: Generation::FIRST,
+            last_known: std::collections::BTreeMap::new(),
+            is_erased: false,
+            content: Some(SubjectKey(super::random()?)),
+            evidence: Some(SubjectKey(super::random()?)),
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! One commit under construction. Everything in it is tentative: nothing of the writer's lasting state moves
+//! until the append has returned.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+use writ_kernel::admission::Tally;
+use writ_kernel::gate::Cleared;
+use writ_model::change::Change;
+use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
+use writ_model::id::{EventId, KeyHash, Offset, SourceName};
+use writ_model::taxonomy::ChangeType;
+use writ_model::value::Attributes;
+use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
+
+use super::{Admitted, Run};
+use crate::error::EngineError;
+
+/// Where a push waits for its answer.
+pub(super) type Reply = oneshot::Sender<Result<Vec<Admitted>, EngineError>>;
+
+/// A cleared event with the keys it will be sealed under.
+pub(super) struct Pending {
+    pub(super) cleared: Cleared,
+    pub(super) content: SubjectKey,
+    pub(super) evidence: SubjectKey,
+}
+
+/// Whom to tell when the commit is done.
+pub(super) enum Waiter {
+    Push(Reply, Vec<Admitted>),
+    Pull(Run, SourceProgress),
+}
+
+/// A subject as this batch has changed it so far.
+pub(super) type Overlay = BTreeMap<KeyHash, Option<Subject>>;
+
+/// The first and last position of one source in a commit, in the source's own words.
+#[derive(Debug, Default)]
+pub(super) struct Span {
+    pub(super) incarnation: String,
+    pub(super) from: String,
+    pub(super) to: String,
+}
+
+/// The commit under construction.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) events: Vec<Pending>,
+    /// Facts of the changes in this batch: refused with them.
+    pub(super) facts: Vec<ControlFact>,
+    /// Leaves of the changes in this batch: refused with them.
+    pub(super) leaves: Vec<Vec<u8>>,
+    /// Facts of the hub: carried into the next commit when this one is refused.
+    pub(super) hub_facts: Vec<ControlFact>,
+    /// Final leaves: carried likewise.
+    pub(super) hub_leaves: Vec<Vec<u8>>,
+    pub(super) subjects: Vec<NewSubject>,
+    pub(super) remembers: Vec<Remember>,
+    pub(super) overlay: Overlay,
+    pub(super) covered: BTreeMap<SourceName, Covered>,
+    pub(super) taken: BTreeMap<EventId, IntakeSeen>,
+    pub(super) tallies: BTreeMap<SourceName, Tally>,
+    pub(super) spans: BTreeMap<SourceName, Span>,
+    pub(super) accounted: BTreeMap<SourceName, u64>,
+    pub(super) progress: BTreeMap<SourceName, SourceProgress>,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) loads: Vec<Deferred>,
+    /// How full the commit is, in changes.
+    pub(super) load: usize,
+    /// Changes whose room is given back when the commit is over, whatever came of it.
+    pub(super) permits: usize,
+}
+
+/// What the follower is told once this commit is done.
+#[derive(Debug, Clone)]
+pub(super) enum Deferred {
+    Load { from: Offset, limit: usize },
+    DeadLetters { lane: writ_kernel::dispatch::LaneId, subject: writ_model::id::SubjectId },
+}
+
+impl Span {
+    /// Takes one more change in.
+    pub(super) fn extend(&mut self, change: &Change) {
+        let position = change.position.to_string();
+        if self.from.is_empty() {
+            self.incarnation.clone_from(&change.incarnation.0);
+            self.from.clone_from(&position);
+        }
+        self.to = position;
+    }
+}
+
+impl Batch {
+    /// Nothing that the log would have to hold.
+    pub(super) fn has_nothing_to_append(&self) -> bool {
+        let changes = self.events.is_empty() && self.facts.is_empty() && self.leaves.is_empty();
+        changes && self.hub_facts.is_empty() && self.hub_leaves.is_empty() && self.progress.is_empty()
+    }
+
+    /// How far each source is read and covered when this commit is durable.
+    pub(super) fn progress_facts(&self) -> Vec<ControlFact> {
+        let covered = self.covered.values().cloned().map(ControlFact::Covered);
+        covered.chain(self.progress.values().cloned().map(ControlFact::SourceProgress)).collect()
+    }
+
+    /// Records what an event of this batch did to its subject, and gives the subject as the changes that
+    /// follow see it.
+    pub(super) fn remember(&mut self, subject: &Subject, change: Remember) -> Subject {
+        let mut subject = subject.clone();
+        set(&mut subject.last_known, change.change_type, change.attributes.clone());
+        if let Some(old) = change.old_key_hash {
+            self.overlay.insert(old, None);
+        }
+        self.overlay.insert(change.key_hash, Some(subject.clone()));
+        self.remembers.push(change);
+        subject
+    }
+}
+
+fn set(known: &mut BTreeMap<ChangeType, Attributes>, group: ChangeType, attributes: Option<Attributes>) {
+    match attributes {
+        Some(attributes) => drop(known.insert(group, attributes)),
+        None => drop(known.remove(&group)),
+    }
+}

@@ -1,0 +1,240 @@
+//! The writer's loop: take what is queued, build a commit, append it, and only then move lasting state on and
+//! tell everybody.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use writ_kernel::admission::{Clock as HybridClock, Sequencer};
+use writ_kernel::dispatch::LaneId;
+use writ_kernel::dispatch::attempt::DeliveryKey;
+use writ_kernel::gate::machine::Gate;
+use writ_kernel::route::Router;
+use writ_model::control::{ControlFact, Covered, IntakeSeen};
+use writ_model::id::{Epoch, EventId, SourceName, SubscriberName, TenantId};
+use writ_model::mapping::Tables;
+use writ_policy::Engine as Policy;
+use writ_schema::registry::Registry;
+use writ_store::error::AppendError;
+use writ_store::log::Log;
+use writ_store::state::State;
+use writ_store::vault::{TenantSecrets, Vault};
+
+use super::batch::{Batch, Deferred, Reply, Waiter};
+use super::quota::Quota;
+use super::failure::{append_failed, is_passing, vault_failed};
+use super::{Admitted, CHANGES_PER_COMMIT, Run, Submission, Work, WriterHandle};
+use crate::clock::Clock;
+use crate::error::EngineError;
+use crate::follower::Wake;
+use crate::hub::Committed;
+use crate::hub::reader::SharedVault;
+use crate::metric;
+use crate::payload::Payloads;
+
+/// Pushes taken since derived state caught up, at most; beyond it the oldest are looked up on disk.
+const TAKEN_MAX: usize = 16 * CHANGES_PER_COMMIT;
+
+/// Everything the writer owns or reads.
+pub(crate) struct Writer {
+    pub(crate) tenant: TenantId,
+    pub(crate) origin: String,
+    pub(crate) clock: Clock,
+    pub(crate) hlc: HybridClock,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) gate: Gate,
+    pub(crate) ticket: u64,
+    pub(crate) policy: Policy,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) mappings: BTreeMap<SourceName, Tables>,
+    pub(crate) secrets: TenantSecrets,
+    pub(crate) delivery_key: DeliveryKey,
+    pub(crate) subscribers: Vec<SubscriberName>,
+    pub(crate) vault: SharedVault,
+    pub(crate) state: Arc<dyn State>,
+    pub(crate) log: Box<dyn Log>,
+    pub(crate) epoch: Epoch,
+    pub(crate) payloads: Arc<Payloads>,
+    pub(crate) settle_within: Duration,
+    pub(crate) quota: Option<Quota>,
+    pub(crate) covered: BTreeMap<SourceName, Covered>,
+    pub(crate) taken: BTreeMap<EventId, IntakeSeen>,
+    pub(crate) accounting: BTreeMap<SourceName, u64>,
+    pub(crate) failed_runs: std::collections::BTreeSet<u64>,
+    pub(crate) carried: Vec<ControlFact>,
+    pub(crate) carried_leaves: Vec<Vec<u8>>,
+    pub(crate) wake: Sender<Wake>,
+    pub(crate) committed: mpsc::Sender<Committed>,
+    pub(crate) handle: WriterHandle,
+    pub(crate) cold: crate::hub::reader::ColdReader,
+}
+
+impl Writer {
+    /// Runs until told to stop, or until an error that only a restart mends.
+    pub(crate) fn run(mut self, mut work: mpsc::UnboundedReceiver<Work>) -> Result<(), EngineError> {
+        while let Some(first) = work.blocking_recv() {
+            let mut batch = Batch {
+                hub_facts: std::mem::take(&mut self.carried),
+                hub_leaves: std::mem::take(&mut self.carried_leaves),
+                ..Batch::default()
+            };
+            let mut next = Some(first);
+            let mut is_last = false;
+            while let Some(work_item) = next {
+                is_last |= matches!(work_item, Work::Stop);
+                self.take(&mut batch, work_item)?;
+                next = if batch.load < CHANGES_PER_COMMIT { work.try_recv().ok() } else { None };
+            }
+            self.commit(batch)?;
+            if is_last {
+                drop(self.wake.send(Wake::Stop));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, batch: &mut Batch, work: Work) -> Result<(), EngineError> {
+        match work {
+            Work::Changes(submission, run) => self.take_changes(batch, submission, run)?,
+            Work::Facts(facts) => batch.hub_facts.extend(facts),
+            Work::Finals(finished) => self.finals(batch, &finished)?,
+            Work::Load { from, limit } => batch.loads.push(Deferred::Load { from, limit }),
+            Work::DeadLetters { lane, subject } => batch.loads.push(Deferred::DeadLetters { lane, subject }),
+            Work::Stop => {}
+        }
+        Ok(())
+    }
+
+    fn take_changes(
+        &mut self,
+        batch: &mut Batch,
+        submission: Submission,
+        run: Option<Run>,
+    ) -> Result<(), EngineError> {
+        batch.load += submission.changes.len().max(1);
+        batch.permits += submission.changes.len();
+        if run.as_ref().is_some_and(|run| self.failed_runs.contains(&run.number)) {
+            return Ok(());
+        }
+        if let Some(Err(full)) = self.quota.as_mut().map(Quota::check) {
+            self.refuse_submission(submission.reply, run, &full);
+            return Ok(());
+        }
+        let mut admitted: Vec<Admitted> = Vec::with_capacity(submission.changes.len());
+        for change in &submission.changes {
+            admitted.push(self.admit(batch, change)?);
+        }
+        if let Some(reply) = submission.reply {
+            batch.waiters.push(Waiter::Push(reply, admitted));
+        }
+        if let (Some(progress), Some(run)) = (submission.progress, run) {
+            batch.progress.insert(submission.source, progress.clone());
+            batch.waiters.push(Waiter::Pull(run, progress));
+        }
+        Ok(())
+    }
+
+    /// Makes the batch durable. A full disk refuses it and the engine goes on; any other failure ends it.
+    fn commit(&mut self, mut batch: Batch) -> Result<(), EngineError> {
+        self.account(&mut batch)?;
+        if batch.has_nothing_to_append() {
+            self.announce(batch, Vec::new());
+            return Ok(());
+        }
+        if !batch.subjects.is_empty() {
+            self.vault().create(&batch.subjects).map_err(|error| vault_failed(&error))?;
+        }
+        let built = self.build(&mut batch)?;
+        let bytes = built.commit.events.iter().map(|event| event.intent.len() as u64 * 2).sum();
+        self.quota.iter_mut().for_each(|quota| quota.add(bytes));
+        let started = Instant::now();
+        match self.log.append(self.epoch, built.commit) {
+            Ok(appended) => {
+                metric::commit(started.elapsed().as_secs_f64(), appended.end);
+                self.advance(&mut batch, &appended)?;
+                let events = built.decoded.finish(&appended, &self.router);
+                self.payloads.push(&events, appended.end);
+                self.announce(batch, events);
+                Ok(())
+            }
+            Err(error) => self.refuse(batch, error),
+        }
+    }
+
+    /// Lasting state moves on: the commit is durable.
+    fn advance(&mut self, batch: &mut Batch, appended: &writ_store::log::Appended) -> Result<(), EngineError> {
+        self.vault().remember(&batch.remembers, appended.end).map_err(|error| vault_failed(&error))?;
+        self.covered.append(&mut batch.covered);
+        self.accounting.append(&mut batch.accounted);
+        self.taken.append(&mut batch.taken);
+        if self.taken.len() > TAKEN_MAX && self.state.applied() == appended.end {
+            self.taken.clear();
+        }
+        Ok(())
+    }
+
+    /// Tells pushes, sources, the hub and the follower.
+    fn announce(&mut self, batch: Batch, events: Vec<Arc<crate::payload::Event>>) {
+        for waiter in batch.waiters {
+            match waiter {
+                Waiter::Push(reply, admitted) => drop(reply.send(Ok(admitted))),
+                Waiter::Pull(run, progress) => drop(run.done.send(Ok(progress))),
+            }
+        }
+        self.handle.give_back(batch.permits);
+        // The hub may lag by a bounded number of commits; waiting for it here is the back-pressure.
+        drop(self.committed.blocking_send(Committed { events }));
+        drop(self.wake.send(Wake::Grown));
+        for deferred in batch.loads {
+            drop(self.wake.send(match deferred {
+                Deferred::Load { from, limit } => Wake::Load { from, limit },
+                Deferred::DeadLetters { lane, subject } => Wake::DeadLetters { lane, subject },
+            }));
+        }
+    }
+
+    /// The append stored nothing. After a full disk: pushes are refused, sources are run again from what is
+    /// durable, the hub's facts wait for the next commit.
+    fn refuse(&mut self, batch: Batch, error: AppendError) -> Result<(), EngineError> {
+        let failure = append_failed(&error);
+        tracing::error!(code = failure.code.id, error = %failure, "commit refused");
+        if !is_passing(&error) {
+            return Err(failure);
+        }
+        self.sequencer = Sequencer::new(|slot| self.log.tail(slot));
+        for waiter in batch.waiters {
+            match waiter {
+                Waiter::Push(reply, _) => self.refuse_submission(Some(reply), None, &failure),
+                Waiter::Pull(run, _) => self.refuse_submission(None, Some(run), &failure),
+            }
+        }
+        self.handle.give_back(batch.permits);
+        self.carried = batch.hub_facts;
+        self.carried_leaves = batch.hub_leaves;
+        Ok(())
+    }
+
+    /// Tells whoever sent it that it was not stored; a pull source's later changes of this run are not taken
+    /// either, for they follow a gap.
+    fn refuse_submission(&mut self, reply: Option<Reply>, run: Option<Run>, failure: &EngineError) {
+        if let Some(reply) = reply {
+            drop(reply.send(Err(failure.clone())));
+        }
+        if let Some(run) = run {
+            self.failed_runs.insert(run.number);
+            drop(run.done.send(Err(failure.clone())));
+        }
+    }
+
+    pub(super) fn vault(&self) -> MutexGuard<'_, Box<dyn Vault>> {
+        self.vault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lane_name(&self, lane: LaneId) -> &SubscriberName {
+        &self.subscribers[usize::from(lane.0)]
+    }
+}

@@ -1,0 +1,127 @@
+//! Final leaves: an event's facts as on its intent, and how it ended at every subscriber.
+
+use std::sync::Arc;
+
+use writ_attest::acks::{self, AckRecord, Settled};
+use writ_attest::blind::{EventBlinding, EvidenceKey, Linked, LinkedDelivery, LinkedIn};
+use writ_attest::leaf::{Attestation, EventFacts, Leaf};
+use writ_kernel::settle::Finished;
+use writ_model::control::{ControlFact, Finalised};
+use writ_model::delivery::SettledAs;
+use writ_store::log::Record;
+use writ_store::vault::Purpose;
+
+use super::batch::Batch;
+use super::commit::Writer;
+use super::failure::vault_failed;
+use super::leaf;
+use crate::clock;
+use crate::error::EngineError;
+use crate::payload::Event;
+
+/// Bytes of log that are read at once when an intent is looked for.
+const INTENT_READ_BYTES: usize = 1 << 20;
+
+impl Writer {
+    /// Adds the final leaves of events whose outcome is known, each with its acknowledgement records.
+    pub(super) fn finals(&mut self, batch: &mut Batch, finished: &[Finished]) -> Result<(), EngineError> {
+        let mut offsets = Vec::with_capacity(finished.len());
+        for one in finished {
+            if let Some(leaf) = self.final_leaf(one)? {
+                batch.hub_leaves.push(leaf);
+                offsets.push(one.offset);
+            }
+        }
+        if !offsets.is_empty() {
+            batch.hub_facts.push(ControlFact::Finalised(Finalised { offsets }));
+        }
+        Ok(())
+    }
+
+    fn final_leaf(&self, finished: &Finished) -> Result<Option<Vec<u8>>, EngineError> {
+        let Some(event) = self.cold.load(finished.offset) else {
+            tracing::error!(offset = finished.offset.0, "an event without a final leaf is no longer in the log");
+            return Ok(None);
+        };
+        let known = event.intent.as_ref().map(|facts| facts.as_ref().clone());
+        let Some(facts) = known.or_else(|| self.read_intent(finished)) else {
+            tracing::error!(offset = finished.offset.0, "the intent of an event was not found");
+            return Ok(None);
+        };
+        let (subscriber_ack_set, records) =
+            acks::seal(self.records(finished)).map_err(|error| leaf::unwritable(&error))?;
+        let at = clock::wall();
+        let attestation = Attestation {
+            intent_index: finished.intent_index,
+            subscriber_ack_set,
+            linked: self.linked(finished, &event, &facts)?,
+            timestamp: leaf::time(at),
+            chain_of_custody: vec![leaf::own_step("settled", at)],
+            time_anchor: None,
+            facts,
+        };
+        let bytes = leaf::bytes(&Leaf::Attestation(Box::new(attestation)))?;
+        Ok(Some(acks::join(&bytes, &records)))
+    }
+
+    fn records(&self, finished: &Finished) -> Vec<AckRecord> {
+        let record = |lane: &writ_kernel::dispatch::LaneId, how: &writ_model::delivery::Acknowledgement| AckRecord {
+            subscriber: self.lane_name(*lane).to_string(),
+            settled: match how.settled {
+                SettledAs::Acknowledged => Settled::Acknowledged,
+                SettledAs::DeadLettered => Settled::DeadLettered,
+                SettledAs::Withheld => Settled::Withheld,
+                SettledAs::Pending => Settled::Pending,
+            },
+            at: leaf::time(how.at),
+            attempts: u64::from(how.attempts),
+        };
+        finished.acknowledgements.iter().map(|(lane, how)| record(lane, how)).collect()
+    }
+
+    /// Delivery ids and response digests, committed to under the subject's evidence key; nothing once that
+    /// key is destroyed.
+    fn linked(
+        &self,
+        finished: &Finished,
+        event: &Arc<Event>,
+        facts: &EventFacts,
+    ) -> Result<Option<writ_attest::leaf::LinkedCommitment>, EngineError> {
+        let header = &event.header;
+        let key = self.vault().key(header.subject_id, header.generation, Purpose::Evidence);
+        let Some(key) = key.map_err(|error| vault_failed(&error))? else { return Ok(None) };
+        let delivery = |(lane, how): &(writ_kernel::dispatch::LaneId, writ_model::delivery::Acknowledgement)| {
+            let subscriber = self.lane_name(*lane);
+            let id = self.delivery_key.delivery_id(subscriber, &header.source, header.event_id, header.generation);
+            LinkedDelivery {
+                subscriber: subscriber.to_string(),
+                delivery_id: id.to_string(),
+                answer_sha256: how.answer_sha256.clone(),
+            }
+        };
+        let mut deliveries: Vec<LinkedDelivery> = finished.acknowledgements.iter().map(delivery).collect();
+        deliveries.sort_by(|a, b| a.subscriber.cmp(&b.subscriber));
+        let linked = Linked { deliveries, ..Linked::default() };
+        let linked = linked.to_canonical().map_err(|error| leaf::unwritable(&error))?;
+        let blinding = EventBlinding::derive(&EvidenceKey::new(key.0), &self.origin, facts.event_id);
+        Ok(Some(blinding.linked(LinkedIn::Attestation, &linked)))
+    }
+
+    /// The facts of an intent that memory no longer holds: its leaf follows the event in the same commit.
+    fn read_intent(&self, finished: &Finished) -> Option<EventFacts> {
+        let mut from = finished.offset;
+        loop {
+            let records = self.cold.records(from, INTENT_READ_BYTES);
+            from = records.last()?.offset().next();
+            let mut leaves = records.iter().filter_map(|record| match record {
+                Record::Leaf(_, index, bytes) => Some((*index, bytes)),
+                Record::Event(_) | Record::Fact(..) => None,
+            });
+            let Some((_, bytes)) = leaves.find(|(index, _)| *index >= finished.intent_index) else { continue };
+            return match Leaf::parse(bytes).ok()? {
+                Leaf::Intent(intent) => Some(intent.facts),
+                Leaf::Attestation(_) | Leaf::Accounting(_) | Leaf::Withheld(_) => None,
+            };
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The writer thread: everything that becomes durable goes through it, one commit at a time.
+//!
+//! It takes whatever is queued, so a commit is as large as the last sync was slow. A commit fails whole: what
+//! was pushed is refused with the error, pull sources are run again from their durable progress, and the
+//! hub's facts are carried into the next commit.
+
+mod account;
+mod admit;
+mod batch;
+mod build;
+mod commit;
+mod decide;
+mod failure;
+mod finals;
+mod leaf;
+pub(crate) mod quota;
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use writ_kernel::dispatch::LaneId;
+use writ_kernel::settle::Finished;
+use writ_model::change::Change;
+use writ_model::code;
+use writ_model::control::{ControlFact, SourceProgress};
+use writ_model::id::{EventId, Offset, SourceName, SubjectId};
+use writ_model::envelope::Envelope;
+use writ_model::verdict::{Reason, WithheldAs};
+use writ_store::seal;
+use writ_store::vault::SubjectKey;
+
+use crate::error::EngineError;
+
+pub(crate) use commit::Writer;
+
+/// Changes in one commit at most; the rest waits for the next.
+const CHANGES_PER_COMMIT: usize = 4096;
+
+/// What became of one submitted change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admitted {
+    /// In the log: these events.
+    Accepted(Vec<EventId>),
+    /// Taken before; nothing was stored again.
+    Duplicate,
+    /// The producer's id was used for other content; nothing was stored.
+    Conflict,
+    /// Understood, but no mapped attribute differs.
+    Unchanged,
+    /// The table is not mapped.
+    Unmapped,
+    /// At least one event stays outside the stream: what it was kept as, and why.
+    Kept(EventId, WithheldAs, Reason),
+}
+
+/// Changes on their way into the log.
+pub(crate) struct Submission {
+    pub(crate) source: SourceName,
+    pub(crate) changes: Vec<Change>,
+    /// What a pull source has read when these are durable.
+    pub(crate) progress: Option<SourceProgress>,
+    /// Where a push waits for its answer.
+    pub(crate) reply: Option<oneshot::Sender<Result<Vec<Admitted>, EngineError>>>,
+}
+
+/// A run of a pull source. When a commit fails, what the same run sent after it must not be stored.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) number: u64,
+    pub(crate) done: mpsc::UnboundedSender<Result<SourceProgress, EngineError>>,
+}
+
+/// Work for the writer.
+pub(crate) enum Work {
+    Changes(Submission, Option<Run>),
+    Facts(Vec<ControlFact>),
+    Finals(Vec<Finished>),
+    /// Tell the follower to load open events once everything before this is committed.
+    Load {
+        from: Offset,
+        limit: usize,
+    },
+    /// Tell the follower to read one subject's dead letters once everything before this is committed.
+    DeadLetters {
+        lane: LaneId,
+        subject: SubjectId,
+    },
+    /// Finish what is queued and end.
+    Stop,
+}
+
+/// Sends work to the writer. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct WriterHandle {
+    pub(crate) work: mpsc::UnboundedSender<Work>,
+    /// One permit per change in flight: the back-pressure on sources and intake.
+    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room_max: usize,
+}
+
+impl WriterHandle {
+    /// For the hub, whose own windows bound what it sends.
+    pub(crate) fn send(&self, work: Work) {
+        // A closed channel means that the writer has stopped with an error, which ends the engine.
+        drop(self.work.send(work));
+    }
+
+    /// Waits for room, then queues.
+    pub(crate) async fn submit(&self, submission: Submission, run: Option<Run>) {
+        let need = u32::try_from(submission.changes.len().min(self.room_max)).unwrap_or(u32::MAX);
+        let Ok(permit) = self.room.acquire_many(need).await else { return };
+        permit.forget();
+        self.send(Work::Changes(submission, run));
+    }
+
+    /// Gives the room of a submission back.
+    fn give_back(&self, changes: usize) {
+        self.room.add_permits(changes.min(self.room_max));
+    }
+}
+
+/// A private part sealed for the journal, as base64 of nonce and ciphertext.
+pub(super) fn seal_private(envelope: &Envelope, key: &SubjectKey) -> Result<String, EngineError> {
+    let nonce: [u8; 12] = random()?;
+    let plain = serde_json::to_vec(&envelope.private).unwrap_or_default();
+    let context = format!("withheld/{}", envelope.header.event_id);
+    let sealed = seal::seal_bytes(key, nonce, context.as_bytes(), plain);
+    let sealed = sealed.map_err(|error| failure::seal_failed(&error))?;
+    Ok(base64::engine::general_purpose::STANDARD.encode([nonce.as_slice(), &sealed].concat()))
+}
+
+/// Random bytes from the operating system.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], EngineError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        let remedy = "check that the operating system's random source works";
+        EngineError::new(code::VAULT_UNUSABLE, "draw random bytes", error, remedy)
+    })?;
+    Ok(bytes)
+}
