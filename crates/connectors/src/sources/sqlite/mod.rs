@@ -10,6 +10,8 @@ mod table;
 mod value;
 
 #[cfg(test)]
+mod run_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

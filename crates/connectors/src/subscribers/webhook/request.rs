@@ -49,7 +49,7 @@ pub(super) struct Ready {
 impl Template {
     /// Makes the request of one attempt. The same parcel gives the same request, but for the time signed.
     pub(super) fn fill(&self, parcel: &Parcel) -> Result<Ready, Fault> {
-        let (content, body) = self.content(parcel)?;
+        let Binary { headers: content, body } = self.content(parcel)?;
         if body.len() > BODY_BYTES_MAX {
             return Err(Fault::Unsendable);
         }
@@ -69,21 +69,18 @@ impl Template {
         Ok(Ready { request, bytes_min })
     }
 
-    fn content(&self, parcel: &Parcel) -> Result<(Vec<(String, String)>, Vec<u8>), Fault> {
-        let typed = |media_type: &str| vec![("content-type".to_owned(), media_type.to_owned())];
+    fn content(&self, parcel: &Parcel) -> Result<Binary, Fault> {
+        let typed = |media_type: &str, body| {
+            let headers = vec![("content-type".to_owned(), media_type.to_owned())];
+            Ok(Binary { headers, body })
+        };
         match (self.mode, parcel.items.as_slice()) {
             (_, []) => Err(Fault::Unsendable),
-            (Mode::Binary, [item]) => {
-                let Binary { headers, body } = item.view.binary().clone();
-                Ok((headers, body))
-            }
-            (Mode::Structured, [item]) => {
-                Ok((typed(cloudevents::STRUCTURED), item.view.structured().to_vec()))
-            }
+            (Mode::Binary, [item]) => Ok(item.view.binary().clone()),
+            (Mode::Structured, [item]) => typed(cloudevents::STRUCTURED, item.view.structured().to_vec()),
             (Mode::Binary | Mode::Structured, _) => Err(Fault::Unsendable),
             (Mode::Batch, items) => {
-                let views = items.iter().map(|item| item.view.as_ref());
-                Ok((typed(cloudevents::BATCH), cloudevents::batch(views)))
+                typed(cloudevents::BATCH, cloudevents::batch(items.iter().map(|item| item.view.as_ref())))
             }
         }
     }
