@@ -1,0 +1,170 @@
+//! What must hold at every step, checked against what the world knows and the engine cannot.
+
+use writ_kernel::dispatch::dead_letter::{REDRIVE_ITEMS_MAX, REDRIVES_MAX};
+use writ_kernel::dispatch::{Attempt, Effect};
+use writ_kernel::settle;
+use writ_model::control::{ControlFact, Cursor};
+use writ_model::id::Offset;
+
+use crate::reference::Reference;
+use crate::tape::Entry;
+use crate::world::World;
+
+/// The largest event that the source makes.
+const EVENT_BYTES_MAX: usize = 1_000;
+
+impl World {
+    /// Attempts: stored, matching, allowed, under one stable id, one per subject at a time.
+    pub(crate) fn check_effects(&mut self, effects: &[Effect]) -> Result<(), String> {
+        for effect in effects {
+            if let Effect::Send(attempt) = effect {
+                self.check_attempt(attempt)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_attempt(&mut self, attempt: &Attempt) -> Result<(), String> {
+        let subscriber = self.subscriber_of(attempt.lane);
+        let mut last: std::collections::BTreeMap<u8, u64> = std::collections::BTreeMap::new();
+        for delivery in &attempt.deliveries {
+            let offset = delivery.offset();
+            let Some(event) = self.reference.events.get(&offset).filter(|_| offset < self.tape.end()) else {
+                return Err(format!("attempt for {offset}, which is not stored"));
+            };
+            if !event.matches(subscriber) || event.is_denied(subscriber) {
+                return Err(format!("attempt for {offset}, which s{subscriber} must not get"));
+            }
+            let (number, subject) = (event.number, event.subject);
+            let repeats = last.insert(subject, number);
+            if repeats.is_some_and(|before| before >= number || !self.options.subject_repeats) {
+                return Err(format!("attempt {:?}: subject {subject} twice or backwards", attempt.id));
+            }
+            let id = delivery.delivery_id();
+            let known = *self.truth.id_of.entry((subscriber, number)).or_insert(id);
+            let owner = *self.truth.event_of.entry(id).or_insert((subscriber, number));
+            if known != id || owner != (subscriber, number) {
+                return Err(format!(
+                    "delivery id of event {number} at s{subscriber} is not stable and unique"
+                ));
+            }
+        }
+        self.check_alone(attempt, &last.into_keys().collect::<Vec<_>>())
+    }
+
+    fn check_alone(&self, attempt: &Attempt, subjects: &[u8]) -> Result<(), String> {
+        for other in self.flying.values().filter(|other| other.lane == attempt.lane) {
+            for delivery in &other.deliveries {
+                let subject = self.reference.events.get(&delivery.offset()).map(|event| event.subject);
+                if subject.is_some_and(|subject| subjects.contains(&subject)) {
+                    return Err(format!("two attempts in flight for subject {subject:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A subscriber processes what an attempt holds: first deliveries of a subject come in order.
+    pub(crate) fn process(&mut self, attempt: &Attempt, processed: &[bool]) -> Result<(), String> {
+        let subscriber = self.subscriber_of(attempt.lane);
+        let is_live = !self.replay_of.contains_key(&attempt.lane);
+        for (delivery, _) in attempt.deliveries.iter().zip(processed).filter(|(_, done)| **done) {
+            let Some(event) = self.reference.events.get(&delivery.offset()) else { continue };
+            self.truth.seen.insert((subscriber, event.number));
+            if is_live && self.truth.live.insert((subscriber, event.number)) {
+                let highest = self.truth.highest.entry((subscriber, event.subject)).or_default();
+                if *highest > event.number {
+                    return Err(format!("s{subscriber} got event {} after {highest}", event.number));
+                }
+                *highest = event.number;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that became durable: a cursor never moves back, nor past what is not settled.
+    pub(crate) fn check_record(&self, entry: &Entry) -> Result<(), String> {
+        match entry {
+            Entry::Fact(ControlFact::Cursor(cursor)) => self.check_cursor(cursor),
+            Entry::Fact(_) | Entry::Event(_) | Entry::Final(..) => Ok(()),
+        }
+    }
+
+    fn check_cursor(&self, cursor: &Cursor) -> Result<(), String> {
+        let name = cursor.subscriber.as_str();
+        let before = self.reference.cursors.get(name).map_or(Offset::ZERO, |cursor| cursor.watermark);
+        if cursor.watermark < before {
+            return Err(format!("cursor of {name} moved back from {before} to {}", cursor.watermark));
+        }
+        let passed = |offset: Offset| {
+            offset < cursor.watermark || cursor.done.iter().any(|(a, b)| *a <= offset && offset <= *b)
+        };
+        let subscriber = self.names.iter().position(|n| n.as_str() == name).unwrap_or_default();
+        // What was passed before was checked before.
+        for (offset, _) in self.reference.events.range(before..).filter(|(offset, _)| passed(**offset)) {
+            if !self.is_accounted(subscriber, *offset) {
+                return Err(format!("cursor of {name} passed {offset}, which is not settled"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Processed, in the dead letters, discarded from them, or none of this subscriber's business.
+    pub(crate) fn is_accounted(&self, subscriber: usize, offset: Offset) -> bool {
+        let event = &self.reference.events[&offset];
+        let name = self.names[subscriber].as_str();
+        let key = (name.to_owned(), crate::shell::subject_id(event.subject));
+        let is_dead = self.reference.dead.get(&key).is_some_and(|sequence| sequence.contains_key(&offset));
+        let mut discarded = self.reference.discarded.iter();
+        !event.matches(subscriber)
+            || event.is_denied(subscriber)
+            || is_dead
+            || self.truth.seen.contains(&(subscriber, event.number))
+            || discarded
+                .any(|(whose, subject, through)| whose == name && *subject == key.1 && offset <= *through)
+    }
+
+    /// Nothing that was acknowledged to the source may be missing after a crash.
+    pub(crate) fn check_source(&self) -> Result<(), String> {
+        let (acknowledged, stored) = (self.upstream.acknowledged(), self.reference.source);
+        if acknowledged > stored {
+            return Err(format!("the source was told {acknowledged}, the log holds {stored}"));
+        }
+        Ok(())
+    }
+
+    /// A commit that succeeded is there after a crash, record for record.
+    pub(crate) fn check_nothing_lost(&self, before: &Reference) -> Result<(), String> {
+        let lost =
+            before.events.iter().find(|(offset, event)| self.reference.events.get(offset) != Some(event));
+        if let Some((offset, _)) = lost {
+            return Err(format!("the event at {offset} was committed and is gone"));
+        }
+        let lost = before.finals.iter().find(|(offset, how)| self.reference.finals.get(offset) < Some(how));
+        lost.map_or(Ok(()), |(offset, _)| Err(format!("the final of {offset} was committed and is gone")))
+    }
+
+    /// Memory is bounded whatever fails.
+    pub(crate) fn check_bounds(&self) -> Result<(), String> {
+        let redriven = REDRIVE_ITEMS_MAX * REDRIVES_MAX;
+        let (mut bytes, mut lanes) = (0, 0);
+        for (id, lane) in self.dispatch.lanes() {
+            if lane.items() > self.options.window_items as usize + redriven {
+                return Err(format!("lane {} holds {} events", id.0, lane.items()));
+            }
+            if lane.in_flight() > self.options.in_flight_max as usize {
+                return Err(format!("lane {} has {} attempts in flight", id.0, lane.in_flight()));
+            }
+            bytes += lane.bytes();
+            lanes += 1;
+        }
+        let redriven_bytes = self.reference.dead.len() * 4 * EVENT_BYTES_MAX;
+        if bytes > self.options.bytes_max as usize + lanes * EVENT_BYTES_MAX + redriven_bytes {
+            return Err(format!("all lanes together hold {bytes} bytes"));
+        }
+        if self.settlement.open_count() > settle::WINDOW {
+            return Err("the settlement window is too large".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! What goes on in the world: one file per operation, drawn by weight.
+
+mod append;
+mod crash;
+mod disk_fault;
+mod mood;
+mod operator;
+mod replay;
+mod rewind;
+
+use crate::world::World;
+
+/// One operation of the workload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Append,
+    Mood,
+    Operator,
+    Replay,
+    Rewind,
+    Crash,
+    DiskFault,
+}
+
+/// Each operation's weight, and whether a swarm may go without it.
+pub(crate) const WEIGHTS: [(Operation, u64, bool); 7] = [
+    (Operation::Append, 50, false),
+    (Operation::Mood, 20, true),
+    (Operation::Operator, 12, true),
+    (Operation::Replay, 3, true),
+    (Operation::Rewind, 4, true),
+    (Operation::Crash, 4, true),
+    (Operation::DiskFault, 4, true),
+];
+
+/// Draws one operation and carries it out.
+pub(crate) fn act(world: &mut World) -> Result<(), String> {
+    let total: u64 = world.options.weights.iter().map(|(_, weight)| weight).sum();
+    let mut draw = world.chance.between(1, total);
+    let mut chosen = Operation::Append;
+    for (operation, weight) in &world.options.weights {
+        chosen = *operation;
+        if draw <= *weight {
+            break;
+        }
+        draw -= weight;
+    }
+    world.note(&chosen);
+    match chosen {
+        Operation::Append => append::act(world),
+        Operation::Mood => mood::act(world),
+        Operation::Operator => operator::act(world),
+        Operation::Replay => replay::act(world),
+        Operation::Rewind => rewind::act(world),
+        Operation::Crash => return crash::act(world),
+        Operation::DiskFault => disk_fault::act(world),
+    }
+    Ok(())
+}
+
+/// Ends every fault, and has the operator set right what only an operator can.
+pub(crate) fn calm(world: &mut World) -> Result<(), String> {
+    world.disk.heal();
+    world.disk.set_capacity(None);
+    // A process that met a failed write stops: start it once more on the healed disk.
+    world.crash(false)?;
+    mood::cure(world);
+    append::rest(world);
+    operator::set_right(world);
+    world.drain()
+}
