@@ -1,0 +1,4 @@
+//! Coverage-guided form of the target `cloudevents`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| writ_fuzz::run("cloudevents", bytes));

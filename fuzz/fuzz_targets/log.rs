@@ -1,0 +1,4 @@
+//! Coverage-guided form of the target `log`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| writ_fuzz::run("log", bytes));
