@@ -4,129 +4,27 @@
 //! What is sent when is in `send.rs`, what an answer does in `answer.rs`, dead letters in `parking.rs`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use writ_model::control::{ControlFact, Cursor, LaneChange, ReplayProgress, SettledBatch};
 use writ_model::delivery::{Acknowledgement, AttemptId, SettledAs};
-use writ_model::id::{Epoch, Offset, SubjectId, SubscriberName};
+use writ_model::id::{Epoch, Offset};
 use writ_model::time::Moment;
 
 use super::attempt::DeliveryKey;
 use super::backlog::{Backlog, Queued};
-use super::breaker::{self, Breaker};
+use super::breaker::Breaker;
 use super::cursor::Position;
 use super::dead_letter::Parked;
-use super::ledger::{self, Ledger};
+use super::ledger::Ledger;
 use super::pace::Pace;
 use super::parent::Turn;
 use super::replay;
-use super::retry::{self, Jitter};
+use super::retry::Jitter;
 use super::send::Flight;
 use super::{Effect, Item, LaneId, Note};
 use crate::gate::permit::PermitVerdict;
 
-/// How a subscriber takes batches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batching {
-    /// Events in one request; 1 for subscribers that take no batches.
-    pub items_max: usize,
-    /// Stored bytes in one request; a single larger event is sent alone.
-    pub bytes_max: usize,
-    /// How long a standard event may wait for company; express events do not wait.
-    pub linger: Duration,
-    /// Several events of one subject may share a request, in order. False for receivers that apply a
-    /// request's events out of order.
-    pub subject_repeats: bool,
-}
-
-impl Default for Batching {
-    fn default() -> Self {
-        Self { items_max: 1, bytes_max: 1 << 20, linger: Duration::ZERO, subject_repeats: true }
-    }
-}
-
-/// One live lane's settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// Whose lane.
-    pub subscriber: SubscriberName,
-    /// Requests in flight at once.
-    pub in_flight_max: usize,
-    /// Events read and not settled at once; bounds the cursor's completion set too.
-    pub window_items: usize,
-    /// Their stored bytes; the lane's share of [`super::Settings::bytes_max`] may be less.
-    pub window_bytes: usize,
-    /// Batches.
-    pub batching: Batching,
-    /// Retries.
-    pub retry: retry::Policy,
-    /// The breaker.
-    pub breaker: breaker::Policy,
-    /// How often the cursor is written.
-    pub cursor: ledger::Policy,
-}
-
-impl Config {
-    /// The defaults that `docs/reference/delivery.md` prints.
-    pub fn new(subscriber: SubscriberName) -> Self {
-        Self {
-            subscriber,
-            in_flight_max: 8,
-            window_items: 4096,
-            window_bytes: 16 << 20,
-            batching: Batching::default(),
-            retry: retry::Policy::default(),
-            breaker: breaker::Policy::default(),
-            cursor: ledger::Policy::default(),
-        }
-    }
-}
-
-/// What the journal holds of a lane.
-#[derive(Debug, Clone, Default)]
-pub struct Recovered {
-    /// Its cursor; without one it begins at `begin`.
-    pub cursor: Option<Cursor>,
-    /// Where a new lane begins.
-    pub begin: Offset,
-    /// The last recorded state word, `running` when there is none.
-    pub state: Option<String>,
-    /// Every parked subject with its last dead letter.
-    pub parked: Vec<(SubjectId, Offset)>,
-}
-
-/// Whether a lane does anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Reads and sends.
-    Running,
-    /// Does neither, by an operator's act.
-    Paused,
-    /// Does neither: the subscriber answered 410. An operator may resume it.
-    Gone,
-    /// A replay that ended.
-    Over,
-}
-
-impl State {
-    /// The word in the journal.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Gone => "gone",
-            Self::Over => "done",
-        }
-    }
-
-    fn recovered(word: Option<&str>) -> Self {
-        match word {
-            Some("paused") => Self::Paused,
-            Some("gone") => Self::Gone,
-            Some(_) | None => Self::Running,
-        }
-    }
-}
+pub use super::config::{Batching, Config, Recovered, State};
 
 /// What the parent gives every lane.
 #[derive(Debug, Clone)]

@@ -11,6 +11,7 @@ pub mod attempt;
 pub mod backlog;
 pub mod breaker;
 pub mod classify;
+mod config;
 pub mod cursor;
 pub mod dead_letter;
 mod http_date;
@@ -166,3 +167,6 @@ pub enum Note {
     /// A replay or a redrive reached its end.
     Caught(DeliveryId),
 }
+
+#[cfg(test)]
+mod tests;
