@@ -40,7 +40,7 @@ struct World {
     /// Names as a crash would leave them.
     durable_names: BTreeMap<PathBuf, u64>,
     /// Name changes since the last directory sync, in order.
-    pending_names: Vec<(PathBuf, Option<u64>)>,
+    pending_names: Vec<NameChange>,
     inodes: BTreeMap<u64, Inode>,
     locks: BTreeSet<PathBuf>,
     /// Counts crashes; handles of an earlier life fail.
@@ -50,6 +50,9 @@ struct World {
     plan: BTreeMap<u64, Fault>,
     capacity: Option<u64>,
 }
+
+/// The names that one operation set or removed, which a crash keeps together.
+type NameChange = Vec<(PathBuf, Option<u64>)>;
 
 impl SimDisk {
     /// An empty disk without faults.
@@ -87,14 +90,17 @@ impl SimDisk {
     }
 
     /// A power cut and a restart: synced data stays; of everything else the seed keeps a part, write by write
-    /// and sector by sector; of unsynced names it keeps the first few. Open handles and locks are gone.
+    /// and sector by sector; of unsynced names it keeps the first few or any. Open handles and locks are gone.
     pub fn crash(&self, seed: u64) {
         let mut world = self.world();
         let mut seed = Seed::new(seed);
-        let kept = seed.below(world.pending_names.len() as u64 + 1) as usize;
-        let changes: Vec<_> = world.pending_names.drain(..).take(kept).collect();
-        for (path, change) in changes {
-            set_name(&mut world.durable_names, path, change);
+        let is_prefix = seed.below(2) == 0;
+        let first = seed.below(world.pending_names.len() as u64 + 1) as usize;
+        for (index, change) in std::mem::take(&mut world.pending_names).into_iter().enumerate() {
+            let is_kept = if is_prefix { index < first } else { seed.below(2) == 0 };
+            if is_kept {
+                set_names(&mut world.durable_names, change);
+            }
         }
         world.names = world.durable_names.clone();
         let reachable: BTreeSet<u64> = world.names.values().copied().collect();
@@ -148,9 +154,9 @@ impl World {
         self.names.values().filter_map(|number| self.inodes.get(number)).map(Inode::used).sum()
     }
 
-    fn name(&mut self, path: &Path, inode: Option<u64>) {
-        set_name(&mut self.names, path.to_owned(), inode);
-        self.pending_names.push((path.to_owned(), inode));
+    fn change_names(&mut self, change: NameChange) {
+        set_names(&mut self.names, change.clone());
+        self.pending_names.push(change);
     }
 
     fn find(&self, path: &Path) -> io::Result<u64> {
@@ -162,11 +168,13 @@ fn refused() -> io::Error {
     io::Error::other("the simulated disk refused")
 }
 
-fn set_name(names: &mut BTreeMap<PathBuf, u64>, path: PathBuf, inode: Option<u64>) {
-    match inode {
-        Some(number) => names.insert(path, number),
-        None => names.remove(&path),
-    };
+fn set_names(names: &mut BTreeMap<PathBuf, u64>, change: NameChange) {
+    for (path, inode) in change {
+        match inode {
+            Some(number) => names.insert(path, number),
+            None => names.remove(&path),
+        };
+    }
 }
 
 impl Disk for SimDisk {
@@ -180,7 +188,7 @@ impl Disk for SimDisk {
         world.begin_whole()?;
         let number = world.operations;
         world.inodes.insert(number, Inode::default());
-        world.name(path, Some(number));
+        world.change_names(vec![(path.to_owned(), Some(number))]);
         Ok(Arc::new(SimFile { disk: self.clone(), number, life: world.life }))
     }
 
@@ -200,9 +208,7 @@ impl Disk for SimDisk {
         let mut world = self.world();
         world.begin_whole()?;
         let number = world.find(from)?;
-        // The target first: a crash between the two leaves both names, never neither.
-        world.name(to, Some(number));
-        world.name(from, None);
+        world.change_names(vec![(to.to_owned(), Some(number)), (from.to_owned(), None)]);
         Ok(())
     }
 
@@ -210,19 +216,18 @@ impl Disk for SimDisk {
         let mut world = self.world();
         world.begin_whole()?;
         world.find(path)?;
-        world.name(path, None);
+        world.change_names(vec![(path.to_owned(), None)]);
         Ok(())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut world = self.world();
         world.begin_whole()?;
-        let (synced, rest) =
-            world.pending_names.drain(..).partition(|(path, _): &(PathBuf, _)| path.parent() == Some(dir));
+        let is_here = |change: &NameChange| change.iter().any(|(path, _)| path.parent() == Some(dir));
+        let (synced, rest) = std::mem::take(&mut world.pending_names).into_iter().partition(is_here);
         world.pending_names = rest;
-        for (path, change) in synced {
-            set_name(&mut world.durable_names, path, change);
-        }
+        let synced: Vec<NameChange> = synced;
+        synced.into_iter().for_each(|change| set_names(&mut world.durable_names, change));
         Ok(())
     }
 
