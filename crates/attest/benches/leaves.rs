@@ -3,7 +3,12 @@
 //! Expectation: a leaf is about a kilobyte, so hashing alone allows some 500,000 a second with SHA
 //! instructions; reading it back as a typed record is most of the rest.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its result and may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock, prints its result and may panic"
+)]
 
 #[path = "../tests/sample/mod.rs"]
 mod sample;

@@ -3,7 +3,12 @@
 //! Needs the `go` command and its module proxy or cache. Without them the test says so and passes, unless
 //! `WRIT_REQUIRE_SERVICES=1` demands it.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test runs a program and may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test runs a program and may panic"
+)]
 
 mod sample;
 
