@@ -35,6 +35,12 @@ fn leaf_bytes_never_change() {
 }
 
 #[test]
+fn checkpoint_bytes_never_change() {
+    let note = &sample::published::publish(&log(8)).0[writ_attest::verify::CHECKPOINT_PATH];
+    check_golden("checkpoint.txt", std::str::from_utf8(note).unwrap());
+}
+
+#[test]
 fn every_kind_of_leaf_reads_back_as_it_was_written() {
     for index in 0..8 {
         let (bytes, leaf) = leaf_of(index);
