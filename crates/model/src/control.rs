@@ -22,6 +22,8 @@ pub enum ControlFact {
     /// The last change of a source whose events are in the log; may be ahead of the resume point, inside a
     /// large transaction. A change at or before it is a duplicate.
     Covered(Covered),
+    /// An accounting leaf was written for a source.
+    Accounted(Accounted),
     /// A pushed change was taken; the same producer id again is a duplicate, or a conflict.
     Intake(IntakeSeen),
     /// An event that did not enter the stream.
@@ -67,10 +69,19 @@ pub struct Covered {
     pub position: Position,
 }
 
+/// The number of a source's last accounting leaf: the next one follows it without a gap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accounted {
+    /// Which source.
+    pub source: SourceName,
+    /// The leaf's number, from 1.
+    pub seq: u64,
+}
+
 /// A pushed change that was taken, for dedup by its producer's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntakeSeen {
-    /// Keyed hash of (tenant, source, producer id) in event-id form; also the events' causation id.
+    /// Keyed hash of (tenant, source, producer id) in event-id form, whenever it was sent.
     pub causation_id: EventId,
     /// Which source.
     pub source: SourceName,

@@ -95,7 +95,7 @@ impl Stage {
         format!(
             "tenant: demo\nstore:\n  path: data\n{bound}api:\n  listen: 127.0.0.1:{}\n\
              attest:\n  checkpoint_every: 200ms\n  settle_within: 10m\n\
-             sources:\n  shop:\n    kind: sqlite\n    path: {}\n    poll_interval_ms: 10\n    tables:\n      customers:\n        \
+             sources:\n  shop:\n    kind: sqlite\n    path: {}\n    poll_ms: 10\n    tables:\n      customers:\n        \
              entity: customer\n        key: [id]\n        location: home_store\n        changes:\n          \
              email: [email]\n          phone: [phone]\n          address: [city, postal_code]\n          \
              payment_method: {{ token: payment_token }}\n\
