@@ -28,7 +28,7 @@ const SOAKS: &[Soak] = &[
         claim: "no simulated crash schedule loses, repeats beyond its guarantee, or misorders an event",
         command: &["cargo", "test", "-p", "writ-sim", "--release"],
         count_variable: "WRIT_SIM_SEEDS",
-        first_variable: "WRIT_SIM_FIRST_SEED",
+        first_variable: "WRIT_SIM_FIRST",
         batch: 500,
         total: 10_000,
     },
