@@ -125,6 +125,22 @@ fn what_an_opening_shows_after_a_failed_sync_is_durable() {
 }
 
 #[test]
+fn a_power_cut_while_opening_after_a_failed_sync_is_not_taken_for_damage() {
+    for (nth, seed) in (0..6).flat_map(|nth| (0..40).map(move |seed| (nth, seed))) {
+        let disk = SimDisk::new();
+        let mut log = opened(&disk);
+        disk.fail_after(1, Fault::Refused);
+        append(&mut log, 1, 1500).expect_err("the sync fails");
+        drop(log);
+        disk.fail_after(nth, Fault::PowerCut);
+        drop(open(&disk));
+        disk.crash(seed);
+        let log = open(&disk).unwrap_or_else(|error| panic!("cut at {nth}, seed {seed}: {error}")).log;
+        assert!(numbers(&read_all(&log)).len() <= 1);
+    }
+}
+
+#[test]
 fn a_full_disk_stores_nothing_and_the_log_goes_on_when_there_is_space() {
     for spare in (0..1200).step_by(7) {
         let disk = SimDisk::new();
@@ -141,6 +157,7 @@ fn a_full_disk_stores_nothing_and_the_log_goes_on_when_there_is_space() {
         disk.crash(spare);
         let opened = open(&disk).expect("opens");
         assert_eq!(numbers(&read_all(&opened.log)), [1, 3], "{spare} bytes to spare");
+        assert_eq!(opened.recovery.torn, None, "what did not fit was cut off");
     }
 }
 
