@@ -3,7 +3,10 @@
 //!
 //! One run has two phases: faults on, with the invariants checked at every step; then faults off, everything
 //! settles, and the oracle compares what the world knows with what the log says. The same seed gives the
-//! same trace. `cargo test -p writ-sim` runs the seeds; a failure prints the command that repeats it.
+//! same trace. A failure prints the command that repeats it.
+//!
+//! Not in this world yet: detection, admission, the gate and the vault. Events are leaves of the same commits
+//! (`tape.rs`), and the derived state is a reference model (`reference.rs`).
 
 mod bug;
 mod chance;

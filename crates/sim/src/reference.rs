@@ -67,6 +67,7 @@ impl Reference {
             }
             ControlFact::SourceProgress(_)
             | ControlFact::Covered(_)
+            | ControlFact::Accounted(_)
             | ControlFact::Intake(_)
             | ControlFact::Withheld(_)
             | ControlFact::Finalised(_) => {}
