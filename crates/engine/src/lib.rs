@@ -13,6 +13,8 @@ mod clock;
 mod deliver;
 mod follower;
 mod hub;
+mod launch;
+mod opened;
 mod payload;
 mod recovery;
 mod source;

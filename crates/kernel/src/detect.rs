@@ -78,12 +78,20 @@ fn declared_event(row: &Row<'_>, change_type: ChangeType) -> Detected {
     detected(row, group, operation)
 }
 
+/// What an event says was before is what the last event said is: a value that was kept out of the stream (a
+/// card number, data that fits no schema) does not come back in as somebody's past. Whether anything changed
+/// is still judged by what the source showed.
 fn detected(row: &Row<'_>, group: Group, operation: Operation) -> Detected {
+    let before = match row.last_known.get(&group.change_type) {
+        Some(remembered) => Some(remembered.clone()),
+        None if row.last_known.is_empty() => group.before,
+        None => None,
+    };
     Detected {
         change_type: group.change_type,
         operation,
         entity: row.mapping.entity,
-        before: group.before,
+        before,
         after: group.after,
         unseen: group.unseen,
         location: row.location(),

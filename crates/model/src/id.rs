@@ -268,13 +268,13 @@ impl fmt::Debug for Incarnation {
 }
 
 /// A change's place in its source, total within one [`Incarnation`]: the commit's place first, the
-/// ordinal in the transaction second. For PostgreSQL `commit` is the commit's end LSN: LSNs of single
-/// changes are neither unique nor monotonic.
+/// ordinal in the transaction second. For PostgreSQL `commit` is where the commit record begins: LSNs of
+/// single changes are neither unique nor monotonic. What is resumed from is the record's end, ordinal 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Position {
     /// Place of the commit.
     pub commit: u64,
-    /// Number of the row change in its transaction, from 0.
+    /// Number of the row change in its transaction.
     pub ordinal: u64,
 }
 

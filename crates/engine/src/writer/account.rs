@@ -15,7 +15,7 @@ use super::leaf::{self, SHARD};
 use crate::clock;
 use crate::error::EngineError;
 
-/// Sources have one partition each, for now and in the leaf's field.
+/// A source is one partition of itself; the leaf's field is for sources that will have several.
 const PARTITION: &str = "0";
 
 impl Writer {

@@ -120,7 +120,7 @@ impl Writer {
         if run.as_ref().is_some_and(|run| self.failed_runs.contains(&run.number)) {
             return Ok(());
         }
-        if let Some(Err(full)) = self.quota.as_mut().map(Quota::check) {
+        if let Some(Err(full)) = self.quota.as_mut().map(|quota| quota.check(submission.changes.len())) {
             self.refuse_submission(submission.reply, run, &full);
             return Ok(());
         }

@@ -8,6 +8,9 @@ use writ_model::code;
 
 use crate::error::EngineError;
 
+/// What a change takes in the log, about: an event or two with their leaves.
+const CHANGE_BYTES: u64 = 2048;
+
 /// Bytes on disk, measured now and then and estimated between.
 pub(crate) struct Quota {
     folder: PathBuf,
@@ -29,13 +32,14 @@ impl Quota {
         self.since += bytes;
     }
 
-    /// Refuses when the log has reached the bound.
-    pub(super) fn check(&mut self) -> Result<(), EngineError> {
-        if self.measured + self.since >= self.bytes_max {
+    /// Refuses so many more changes when the log has no room for them.
+    pub(super) fn check(&mut self, changes: usize) -> Result<(), EngineError> {
+        let need = changes as u64 * CHANGE_BYTES;
+        if self.measured + self.since + need >= self.bytes_max {
             self.measured = used(&self.folder).unwrap_or(self.measured + self.since);
             self.since = 0;
         }
-        if self.measured < self.bytes_max {
+        if changes == 0 || self.measured + need < self.bytes_max {
             return Ok(());
         }
         let cause = format!("the log takes {} bytes and store.log_bytes_max is {}", self.measured, self.bytes_max);

@@ -122,13 +122,32 @@ fn an_update_of_unmapped_columns_gives_nothing() {
 }
 
 #[test]
-fn the_before_image_overrules_the_last_known_state() {
+fn what_was_before_is_what_the_last_event_said() {
     let row = |mail: &str| json!({"id": 1, "mail_addr": mail});
-    let change = change(RowChange::Update, Some(row("seen@x.example")), Some(row("new@x.example")));
+    let change = change(RowChange::Update, Some(row("missed@x.example")), Some(row("new@x.example")));
     let events = run(&change, &known());
     assert_eq!(words(&events), [("email", "update")]);
     let before = events[0].before.as_ref().and_then(|b| b.get("email"));
-    assert_eq!(before, Some(&Value::Text("seen@x.example".into())));
+    assert_eq!(before, Some(&Value::Text("a@x.example".into())));
+}
+
+#[test]
+fn a_value_that_was_kept_out_of_the_stream_does_not_come_back_as_the_past() {
+    let mut without_mail = known();
+    without_mail.remove(&ChangeType::Email);
+    let row = |mail: &str| json!({"id": 1, "mail_addr": mail});
+    let change = change(RowChange::Update, Some(row("kept-out")), Some(row("new@x.example")));
+    let events = run(&change, &without_mail);
+    assert_eq!(words(&events), [("email", "update")]);
+    assert_eq!(events[0].before, None);
+}
+
+#[test]
+fn the_source_s_past_counts_for_a_record_that_is_new_here() {
+    let row = |mail: &str| json!({"id": 1, "mail_addr": mail});
+    let change = change(RowChange::Update, Some(row("old@x.example")), Some(row("new@x.example")));
+    let events = run(&change, &BTreeMap::new());
+    assert!(events[0].before.is_some());
 }
 
 #[test]

@@ -1,0 +1,248 @@
+//! Puts the workers together: writer, follower, hub, and the channels between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
+
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use writ_kernel::admission::{Clock as HybridClock, DRIFT_MAX, Sequencer};
+use writ_kernel::dispatch::attempt::DeliveryKey;
+use writ_kernel::dispatch::{self, Dispatch, LaneId};
+use writ_kernel::gate::machine::{Config as GateConfig, Gate};
+use writ_kernel::route::Router;
+use writ_kernel::settle::Settlement;
+use writ_model::id::{Epoch, SourceName, TenantId};
+use writ_model::mapping::Tables;
+use writ_policy::Engine as Policy;
+use writ_schema::registry::Registry;
+use writ_store::log::{Log, LogReader, SegmentLog};
+use writ_store::state::State;
+use writ_store::vault::TenantSecrets;
+
+use crate::assemble::LanePart;
+use crate::audit::AuditWriter;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::EngineError;
+use crate::follower::{Follower, Wake};
+use crate::handle::{PushEntry, Shared};
+use crate::hub::lanes::{self, Lane, Lanes};
+use crate::hub::reader::{ColdReader, SharedVault};
+use crate::hub::{Hub, Inbox};
+use crate::opened::Store;
+use crate::payload::Payloads;
+use crate::recovery::{self, failed};
+use crate::writer::quota::Quota;
+use crate::writer::{Work, Writer, WriterHandle, random};
+
+/// Commits that the hub may lag behind the writer.
+const COMMITS_AHEAD: usize = 64;
+/// Operators' requests in the queue.
+const COMMANDS: usize = 64;
+
+/// The clock's node number; one engine per store, so one node.
+const NODE: u16 = 0;
+
+/// How long the gate waits for a policy verdict.
+const POLICY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The audit log's name: opaque, stable, one per tenant.
+pub(crate) fn origin(tenant: &TenantId) -> String {
+    format!("writ.invalid/{tenant}/standard")
+}
+
+/// Every channel between the workers, both ends.
+pub(crate) struct Wires {
+    pub(crate) work: mpsc::UnboundedReceiver<Work>,
+    pub(crate) wake: sync_mpsc::Sender<Wake>,
+    pub(crate) wakes: sync_mpsc::Receiver<Wake>,
+    pub(crate) facts: mpsc::UnboundedSender<crate::hub::Fact>,
+    pub(crate) committed: mpsc::Sender<crate::hub::Committed>,
+    pub(crate) inbox: Inbox,
+    pub(crate) commands: mpsc::Sender<crate::hub::command::Command>,
+    pub(crate) hub_stop: watch::Sender<bool>,
+}
+
+pub(crate) fn wires() -> (Wires, mpsc::UnboundedSender<Work>) {
+    let (work_tx, work) = mpsc::unbounded_channel();
+    let (wake, wakes) = sync_mpsc::channel();
+    let (facts, facts_rx) = mpsc::unbounded_channel();
+    let (committed, committed_rx) = mpsc::channel(COMMITS_AHEAD);
+    let (commands, commands_rx) = mpsc::channel(COMMANDS);
+    let (hub_stop, stop) = watch::channel(false);
+    let inbox = Inbox { facts: facts_rx, committed: committed_rx, commands: commands_rx, stop };
+    (Wires { work, wake, wakes, facts, committed, inbox, commands, hub_stop }, work_tx)
+}
+
+/// What several workers share.
+pub(crate) struct Parts<'a> {
+    config: &'a Config,
+    clock: Clock,
+    origin: String,
+    epoch: Epoch,
+    secrets: TenantSecrets,
+    state: Arc<dyn State>,
+    vault: SharedVault,
+    router: Arc<Router>,
+    payloads: Arc<Payloads>,
+    cold: ColdReader,
+    pub(crate) handle: WriterHandle,
+}
+
+/// What the writer judges changes by.
+pub(crate) struct Judges {
+    pub(crate) policy: Policy,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) mappings: BTreeMap<SourceName, Tables>,
+}
+
+impl<'a> Parts<'a> {
+    /// Also gives the log back, which only the writer owns.
+    pub(crate) fn new(
+        config: &'a Config,
+        store: Store,
+        router: Arc<Router>,
+        work: mpsc::UnboundedSender<Work>,
+    ) -> (Self, SegmentLog) {
+        let Store { log, epoch, vault, secrets, state } = store;
+        let payloads = Arc::new(Payloads::new(log.end(), config.limits.recent_mib << 20));
+        let vault: SharedVault = Arc::new(Mutex::new(Box::new(vault)));
+        let cold =
+            ColdReader::new(log.reader(), Arc::clone(&vault), Arc::clone(&router), Arc::clone(&payloads));
+        let room_max = config.limits.intake_changes;
+        let handle = WriterHandle { work, room: Arc::new(Semaphore::new(room_max)), room_max };
+        let origin = origin(&config.tenant);
+        let clock = Clock::start();
+        let parts =
+            Self { config, clock, origin, epoch, secrets, state, vault, router, payloads, cold, handle };
+        (parts, log)
+    }
+
+    pub(crate) fn follower(
+        &self,
+        log: &SegmentLog,
+        lanes: &[LanePart],
+        wakes: sync_mpsc::Receiver<Wake>,
+        facts: mpsc::UnboundedSender<crate::hub::Fact>,
+    ) -> Result<Follower, EngineError> {
+        let names = (0..).zip(lanes).map(|(number, lane)| (lane.name.to_string(), LaneId(number)));
+        let reader: Box<dyn LogReader> = log.reader();
+        Ok(Follower {
+            log: reader,
+            state: Arc::clone(&self.state),
+            audit: AuditWriter::open(&self.config.store.path, &self.origin, &self.secrets, log)?,
+            wakes,
+            facts,
+            names: names.collect(),
+            cold: self.cold.clone(),
+            vault: Arc::clone(&self.vault),
+            checkpoint_every: self.config.attest.checkpoint_every.0,
+        })
+    }
+
+    pub(crate) fn hub(
+        &self,
+        log: &SegmentLog,
+        parts: Vec<LanePart>,
+        facts: mpsc::UnboundedSender<crate::hub::Fact>,
+    ) -> Result<Hub, EngineError> {
+        let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start())?;
+        let replays = self.state.replays().map_err(|error| failed("read replays", &error))?;
+        let settings = dispatch::Settings {
+            epoch: self.epoch,
+            key: DeliveryKey::new(self.secrets.delivery_key),
+            seed: u64::from_le_bytes(random()?),
+            bytes_max: self.config.limits.lanes_mib << 20,
+        };
+        let mut settle_effects = Vec::new();
+        let hub = Hub {
+            clock: self.clock,
+            dispatch: Dispatch::new(parts.iter().map(lanes::settings).collect(), settings),
+            settlement: Settlement::start(&mut settle_effects),
+            lanes: Lanes::new(parts.into_iter().map(Lane::from).collect(), Arc::clone(&self.state)),
+            payloads: Arc::clone(&self.payloads),
+            cold: self.cold.clone(),
+            writer: self.handle.clone(),
+            facts,
+            waiting: BTreeMap::new(),
+            attempts: JoinSet::new(),
+            dispatch_effects: Vec::new(),
+            settle_effects,
+            journal: Vec::new(),
+        };
+        Ok(hub.start(recovered, &replays))
+    }
+
+    pub(crate) fn shared(
+        &self,
+        commands: mpsc::Sender<crate::hub::command::Command>,
+        push: BTreeMap<SourceName, PushEntry>,
+    ) -> Shared {
+        Shared {
+            tenant: self.config.tenant.clone(),
+            writer: self.handle.clone(),
+            commands,
+            state: Arc::clone(&self.state),
+            cold: self.cold.clone(),
+            payloads: Arc::clone(&self.payloads),
+            push,
+            pull: BTreeMap::new(),
+            subscribers: self.config.subscribers.keys().cloned().collect(),
+        }
+    }
+
+    fn gate(&self, policy: &Policy) -> Gate {
+        Gate::new(GateConfig {
+            policy_version: policy.version().clone(),
+            ask_timeout: POLICY_TIMEOUT,
+            card_hash_key: self.secrets.card_hash_key,
+        })
+    }
+
+    pub(crate) fn writer(
+        self,
+        log: SegmentLog,
+        judges: Judges,
+        wake: sync_mpsc::Sender<Wake>,
+        committed: mpsc::Sender<crate::hub::Committed>,
+    ) -> Result<Writer, EngineError> {
+        let sources = judges.mappings.keys();
+        let covered = recovery::covered(sources.clone(), self.state.as_ref())?;
+        let accounting = recovery::accounting(sources, self.state.as_ref())?;
+        let floor = recovery::clock_floor(&log)?;
+        let config = self.config;
+        Ok(Writer {
+            tenant: config.tenant.clone(),
+            clock: self.clock,
+            hlc: HybridClock::new(NODE, floor, DRIFT_MAX),
+            sequencer: Sequencer::new(|slot| log.tail(slot)),
+            gate: self.gate(&judges.policy),
+            ticket: 0,
+            policy: judges.policy,
+            registry: judges.registry,
+            mappings: judges.mappings,
+            delivery_key: DeliveryKey::new(self.secrets.delivery_key),
+            subscribers: config.subscribers.keys().cloned().collect(),
+            settle_within: config.attest.settle_within.0,
+            quota: Quota::new(&config.store.path.join("log"), config.store.log_bytes_max),
+            origin: self.origin,
+            router: self.router,
+            secrets: self.secrets,
+            vault: self.vault,
+            state: self.state,
+            epoch: self.epoch,
+            payloads: self.payloads,
+            handle: self.handle,
+            cold: self.cold,
+            log: Box::new(log),
+            covered,
+            accounting,
+            taken: BTreeMap::new(),
+            failed_runs: BTreeSet::new(),
+            carried: Vec::new(),
+            carried_leaves: Vec::new(),
+            wake,
+            committed,
+        })
+    }
+}
