@@ -68,7 +68,8 @@ pub struct Assembled {
 pub fn assemble(config: &Config, secrets: &Secrets) -> Result<Assembled, Vec<EngineError>> {
     let mut errors = Vec::new();
     let mut keep = |result: Result<(), EngineError>| errors.extend(result.err());
-    let mut parts = Parts { config, secrets, pull: Vec::new(), push: BTreeMap::new(), mappings: BTreeMap::new() };
+    let mut parts =
+        Parts { config, secrets, pull: Vec::new(), push: BTreeMap::new(), mappings: BTreeMap::new() };
     for name in config.sources.keys() {
         keep(parts.source(name));
     }
@@ -108,8 +109,12 @@ impl Parts<'_> {
         let place = format!("sources.{name}");
         let descriptor = registry::find(&source.kind, Side::Source)
             .ok_or_else(|| unknown_kind(&place, &source.kind, Side::Source))?;
-        let context =
-            Context { tenant: &self.config.tenant, name: name.as_str(), tables: &source.tables, secrets: self.secrets };
+        let context = Context {
+            tenant: &self.config.tenant,
+            name: name.as_str(),
+            tables: &source.tables,
+            secrets: self.secrets,
+        };
         let config = Value::Object(source.connector.clone());
         let mut tables = source.tables.clone();
         match descriptor.build {
@@ -136,8 +141,12 @@ impl Parts<'_> {
         let descriptor = registry::find(&subscriber.kind, Side::Subscriber).ok_or_else(missing)?;
         let Build::Subscriber(build) = descriptor.build else { return Err(missing()) };
         let tables = Tables::new();
-        let context =
-            Context { tenant: &self.config.tenant, name: name.as_str(), tables: &tables, secrets: self.secrets };
+        let context = Context {
+            tenant: &self.config.tenant,
+            name: name.as_str(),
+            tables: &tables,
+            secrets: self.secrets,
+        };
         let built = build(&context, Value::Object(subscriber.connector.clone()));
         let built = built.map_err(|error| unusable(&place, &error))?;
         Ok(LanePart {
@@ -155,7 +164,12 @@ fn schemas(config: &Config) -> Result<Registry, EngineError> {
         None => Vec::new(),
     };
     Registry::from_files(files).map_err(|error| {
-        EngineError::new(code::SCHEMA_INVALID, "load schemas", error, "correct the file, or remove it to use the built-in schema")
+        EngineError::new(
+            code::SCHEMA_INVALID,
+            "load schemas",
+            error,
+            "correct the file, or remove it to use the built-in schema",
+        )
     })
 }
 
@@ -167,7 +181,8 @@ fn policy(config: &Config) -> Result<(Policy, Vec<String>), EngineError> {
     let bundle = match &config.policies {
         Some(folder) => {
             let files = files(folder, &[".rego", ".json"], code::POLICY_INVALID)?;
-            let texts = files.into_iter().map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
+            let texts =
+                files.into_iter().map(|(name, bytes)| (name, String::from_utf8_lossy(&bytes).into_owned()));
             Bundle::load(config.tenant.as_str(), texts).map_err(|error| invalid(&error))?
         }
         None => Bundle::none(),
@@ -181,7 +196,11 @@ fn policy(config: &Config) -> Result<(Policy, Vec<String>), EngineError> {
 }
 
 /// The files of a folder with one of these endings, as (name, bytes), in name order.
-fn files(folder: &Path, endings: &[&str], code: writ_model::code::Code) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
+fn files(
+    folder: &Path,
+    endings: &[&str],
+    code: writ_model::code::Code,
+) -> Result<Vec<(String, Vec<u8>)>, EngineError> {
     let tried = format!("read {}", folder.display());
     let failed = |error: std::io::Error| {
         EngineError::new(code, &tried, error, "create the folder, or remove the key from writ.yaml")
@@ -199,9 +218,15 @@ fn files(folder: &Path, endings: &[&str], code: writ_model::code::Code) -> Resul
 }
 
 fn unknown_kind(place: &str, kind: &str, side: Side) -> EngineError {
-    let known: Vec<&str> = registry::ALL.iter().filter(|one| one.side() == side).map(|one| one.name).collect();
+    let known: Vec<&str> =
+        registry::ALL.iter().filter(|one| one.side() == side).map(|one| one.name).collect();
     let cause = format!("there is no connector {kind:?}");
-    EngineError::new(code::CONFIG_INVALID, &format!("{place}.kind"), cause, &format!("use one of {}", known.join(", ")))
+    EngineError::new(
+        code::CONFIG_INVALID,
+        &format!("{place}.kind"),
+        cause,
+        &format!("use one of {}", known.join(", ")),
+    )
 }
 
 fn unusable(place: &str, error: &ConfigError) -> EngineError {
@@ -210,5 +235,10 @@ fn unusable(place: &str, error: &ConfigError) -> EngineError {
 }
 
 fn filter_invalid(name: &SubscriberName, error: &dyn std::fmt::Display) -> EngineError {
-    EngineError::new(code::FILTER_INVALID, &format!("subscribers.{name}.filters"), error, "see docs/reference/filters.md")
+    EngineError::new(
+        code::FILTER_INVALID,
+        &format!("subscribers.{name}.filters"),
+        error,
+        "see docs/reference/filters.md",
+    )
 }

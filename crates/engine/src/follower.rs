@@ -14,11 +14,11 @@ use writ_model::id::{Offset, SubjectId, SubscriberName};
 use writ_store::log::{LogReader, Record};
 use writ_store::state::{OpenEvent, State};
 
+use crate::audit::AuditWriter;
 use crate::hub::Fact;
 use crate::hub::lanes::dead_letter_items;
 use crate::hub::reader::{ColdReader, SharedVault};
 use crate::metric;
-use crate::audit::AuditWriter;
 
 /// Bytes read in one step.
 const STEP_BYTES: usize = 4 << 20;

@@ -162,7 +162,11 @@ impl EngineHandle {
 
     /// Hands changes to the writer and waits for the sync. When it returns `Ok`, what was accepted survives a
     /// power cut. On an error nothing of it was stored.
-    pub async fn submit(&self, source: SourceName, changes: Vec<Change>) -> Result<Vec<Admitted>, EngineError> {
+    pub async fn submit(
+        &self,
+        source: SourceName,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Admitted>, EngineError> {
         let (reply, answer) = oneshot::channel();
         let submission = Submission { source, changes, progress: None, reply: Some(reply) };
         let queued = tokio::time::timeout(ROOM_WAIT, self.shared.writer.submit(submission, None)).await;
@@ -343,7 +347,12 @@ fn busy(cause: &str) -> EngineError {
 }
 
 fn state_failed(error: writ_store::error::StateError) -> EngineError {
-    EngineError::new(code::SYNC_FAILED, "read derived state", error, "restart the engine; state is rebuilt from the log")
+    EngineError::new(
+        code::SYNC_FAILED,
+        "read derived state",
+        error,
+        "restart the engine; state is rebuilt from the log",
+    )
 }
 
 fn unknown_subscriber(name: &str) -> EngineError {

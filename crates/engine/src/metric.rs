@@ -62,7 +62,10 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
             tracing::info!(subscriber, asked_s, bounded, "subscriber asked for a wait");
         }
         Note::DeadLettersFull => {
-            tracing::error!(subscriber, "no room for another parked subject; redrive or discard dead letters");
+            tracing::error!(
+                subscriber,
+                "no room for another parked subject; redrive or discard dead letters"
+            );
         }
         Note::Caught(_) => {}
     }

@@ -44,7 +44,9 @@ pub(crate) fn catch_up_vault(
                 changes.extend(remember(vault, secrets, event)?);
             }
         }
-        vault.remember(&changes, last.next()).map_err(|error| failed("apply the log to the vault", &error))?;
+        vault
+            .remember(&changes, last.next())
+            .map_err(|error| failed("apply the log to the vault", &error))?;
     }
 }
 
@@ -57,9 +59,8 @@ fn remember(
     let key = vault.key(part.subject_id, part.generation, Purpose::Content);
     let Some(key) = key.map_err(|error| failed("read a key", &error))? else { return Ok(None) };
     let private = seal::open(part, &event.header, &key).map_err(|error| failed("open an event", &error))?;
-    let hash = |key| {
-        writ_kernel::identity::key_hash(&secrets.tenant_key, &event.header.tenant, &private.table, key)
-    };
+    let hash =
+        |key| writ_kernel::identity::key_hash(&secrets.tenant_key, &event.header.tenant, &private.table, key);
     let key_hash = hash(&private.key);
     let old_key_hash = private.old_key.as_ref().map(hash).filter(|old| *old != key_hash);
     Ok(Some(Remember {

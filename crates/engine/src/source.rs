@@ -10,8 +10,8 @@ use writ_connectors::source::{Durable, Emit, Feed, PullSource, SourceError};
 use writ_model::control::SourceProgress;
 use writ_model::id::SourceName;
 
-use crate::metric;
 use crate::error::EngineError;
+use crate::metric;
 use crate::writer::{Run, Submission, WriterHandle};
 
 /// Batches between a source and the writer.

@@ -16,8 +16,18 @@ pub(crate) enum Command {
     Pause(String, oneshot::Sender<bool>),
     Resume(String, oneshot::Sender<bool>),
     /// Redrive or discard one subject's dead letters at one subscriber.
-    Redrive { subscriber: String, subject: SubjectId, actor: String, done: oneshot::Sender<bool> },
-    Discard { subscriber: String, subject: SubjectId, actor: String, done: oneshot::Sender<bool> },
+    Redrive {
+        subscriber: String,
+        subject: SubjectId,
+        actor: String,
+        done: oneshot::Sender<bool>,
+    },
+    Discard {
+        subscriber: String,
+        subject: SubjectId,
+        actor: String,
+        done: oneshot::Sender<bool>,
+    },
     /// Replay a stretch of the log to one subscriber.
     Replay(ReplayRequest, oneshot::Sender<bool>),
     /// Stop a replay.

@@ -57,7 +57,12 @@ impl ColdReader {
     }
 
     /// Matching items from `stretch.from` on and where to read on. Blocking.
-    pub(crate) fn offer(&self, base: LaneId, subscriber: &str, stretch: Stretch) -> Option<(Vec<Item>, Offset)> {
+    pub(crate) fn offer(
+        &self,
+        base: LaneId,
+        subscriber: &str,
+        stretch: Stretch,
+    ) -> Option<(Vec<Item>, Offset)> {
         self.shared.offer(base, subscriber, stretch)
     }
 

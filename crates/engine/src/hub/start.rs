@@ -13,13 +13,20 @@ use crate::handle::LaneStatus;
 
 impl Hub {
     /// Lets the lanes read.
-    pub(crate) fn start(mut self, recovered: BTreeMap<LaneId, Recovered>, replays: &[ReplayProgress]) -> Self {
+    pub(crate) fn start(
+        mut self,
+        recovered: BTreeMap<LaneId, Recovered>,
+        replays: &[ReplayProgress],
+    ) -> Self {
         let now = self.clock.now();
         self.dispatch.start(now, recovered, &mut self.dispatch_effects);
         for progress in replays {
             let order = Order::resumed(progress, None);
             if !self.add_replay(progress.subscriber.as_str(), order) {
-                tracing::warn!(replay = progress.id, "replay was not resumed: its subscriber is not configured");
+                tracing::warn!(
+                    replay = progress.id,
+                    "replay was not resumed: its subscriber is not configured"
+                );
             }
         }
         self

@@ -109,7 +109,8 @@ impl Hub {
             Offering::Cold => {
                 let (cold, facts, name) = (self.cold.clone(), self.facts.clone(), name.to_owned());
                 tokio::task::spawn_blocking(move || {
-                    let (items, next) = cold.offer(base, &name, stretch).unwrap_or((Vec::new(), stretch.from));
+                    let (items, next) =
+                        cold.offer(base, &name, stretch).unwrap_or((Vec::new(), stretch.from));
                     drop(facts.send(Fact::Dispatch(dispatch::Fact::Offered(lane, items, next))));
                 });
             }

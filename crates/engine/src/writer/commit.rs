@@ -23,8 +23,8 @@ use writ_store::state::State;
 use writ_store::vault::{TenantSecrets, Vault};
 
 use super::batch::{Batch, Deferred, Reply, Waiter};
-use super::quota::Quota;
 use super::failure::{append_failed, is_passing, vault_failed};
+use super::quota::Quota;
 use super::{Admitted, CHANGES_PER_COMMIT, Run, Submission, Work, WriterHandle};
 use crate::clock::Clock;
 use crate::error::EngineError;
@@ -166,7 +166,11 @@ impl Writer {
     }
 
     /// Lasting state moves on: the commit is durable.
-    fn advance(&mut self, batch: &mut Batch, appended: &writ_store::log::Appended) -> Result<(), EngineError> {
+    fn advance(
+        &mut self,
+        batch: &mut Batch,
+        appended: &writ_store::log::Appended,
+    ) -> Result<(), EngineError> {
         self.vault().remember(&batch.remembers, appended.end).map_err(|error| vault_failed(&error))?;
         self.covered.append(&mut batch.covered);
         self.accounting.append(&mut batch.accounted);

@@ -60,7 +60,8 @@ impl Writer {
         let origin = Origin::of(&self.tenant, change);
         let recorded_at = crate::clock::wall();
         // Every value drawn is in the log or was never seen by anybody, so the log's last is the ceiling.
-        let hlc = self.hlc.tick(recorded_at, u64::MAX).map_err(|error| super::failure::clock_failed(&error))?;
+        let hlc =
+            self.hlc.tick(recorded_at, u64::MAX).map_err(|error| super::failure::clock_failed(&error))?;
         let admission = Admission {
             tenant: &self.tenant,
             event_id: identity::event_id(
@@ -163,7 +164,8 @@ fn put(
     change_type: ChangeType,
     attributes: Option<Attributes>,
 ) -> Result<(), EngineError> {
-    let (Some(content), Some(evidence)) = (found.subject.content.clone(), found.subject.evidence.clone()) else {
+    let (Some(content), Some(evidence)) = (found.subject.content.clone(), found.subject.evidence.clone())
+    else {
         return Err(super::failure::keys_missing(found.subject.subject_id));
     };
     let old_key_hash = found.moved_from.take();

@@ -20,20 +20,27 @@ pub(super) fn is_passing(error: &AppendError) -> bool {
 
 pub(super) fn append_failed(error: &AppendError) -> EngineError {
     let (code, remedy) = match error {
-        AppendError::Full { .. } => {
-            (code::DISK_FULL, "free space on the store's disk; sources go on by themselves, pushes are to be sent again")
-        }
+        AppendError::Full { .. } => (
+            code::DISK_FULL,
+            "free space on the store's disk; sources go on by themselves, pushes are to be sent again",
+        ),
         AppendError::TooLarge { .. } => (code::INTAKE_TOO_LARGE, "send smaller events"),
         AppendError::Fenced { .. } => (code::WRITER_FENCED, "stop one of the two engines on this store"),
-        AppendError::SequenceConflict { .. } | AppendError::Indeterminate { .. } | AppendError::Poisoned => {
-            (code::SYNC_FAILED, "check the disk, then start the engine again: it recovers from the log's tail")
-        }
+        AppendError::SequenceConflict { .. } | AppendError::Indeterminate { .. } | AppendError::Poisoned => (
+            code::SYNC_FAILED,
+            "check the disk, then start the engine again: it recovers from the log's tail",
+        ),
     };
     EngineError::new(code, "append to the log", error, remedy)
 }
 
 pub(super) fn vault_failed(error: &VaultError) -> EngineError {
-    EngineError::new(code::VAULT_UNUSABLE, "use the key vault", error, "check the disk, then start the engine again")
+    EngineError::new(
+        code::VAULT_UNUSABLE,
+        "use the key vault",
+        error,
+        "check the disk, then start the engine again",
+    )
 }
 
 pub(super) fn state_failed(error: &StateError) -> EngineError {
@@ -42,7 +49,12 @@ pub(super) fn state_failed(error: &StateError) -> EngineError {
 }
 
 pub(super) fn clock_failed(error: &ClockError) -> EngineError {
-    EngineError::new(code::SYNC_FAILED, "draw a clock value", error, "set the machine's clock, then start again")
+    EngineError::new(
+        code::SYNC_FAILED,
+        "draw a clock value",
+        error,
+        "set the machine's clock, then start again",
+    )
 }
 
 pub(super) fn seal_failed(error: &SealError) -> EngineError {

@@ -40,7 +40,10 @@ impl Writer {
 
     fn final_leaf(&self, finished: &Finished) -> Result<Option<Vec<u8>>, EngineError> {
         let Some(event) = self.cold.load(finished.offset) else {
-            tracing::error!(offset = finished.offset.0, "an event without a final leaf is no longer in the log");
+            tracing::error!(
+                offset = finished.offset.0,
+                "an event without a final leaf is no longer in the log"
+            );
             return Ok(None);
         };
         let known = event.intent.as_ref().map(|facts| facts.as_ref().clone());
@@ -65,17 +68,18 @@ impl Writer {
     }
 
     fn records(&self, finished: &Finished) -> Vec<AckRecord> {
-        let record = |lane: &writ_kernel::dispatch::LaneId, how: &writ_model::delivery::Acknowledgement| AckRecord {
-            subscriber: self.lane_name(*lane).to_string(),
-            settled: match how.settled {
-                SettledAs::Acknowledged => Settled::Acknowledged,
-                SettledAs::DeadLettered => Settled::DeadLettered,
-                SettledAs::Withheld => Settled::Withheld,
-                SettledAs::Pending => Settled::Pending,
-            },
-            at: leaf::time(how.at),
-            attempts: u64::from(how.attempts),
-        };
+        let record =
+            |lane: &writ_kernel::dispatch::LaneId, how: &writ_model::delivery::Acknowledgement| AckRecord {
+                subscriber: self.lane_name(*lane).to_string(),
+                settled: match how.settled {
+                    SettledAs::Acknowledged => Settled::Acknowledged,
+                    SettledAs::DeadLettered => Settled::DeadLettered,
+                    SettledAs::Withheld => Settled::Withheld,
+                    SettledAs::Pending => Settled::Pending,
+                },
+                at: leaf::time(how.at),
+                attempts: u64::from(how.attempts),
+            };
         finished.acknowledgements.iter().map(|(lane, how)| record(lane, how)).collect()
     }
 
@@ -90,15 +94,21 @@ impl Writer {
         let header = &event.header;
         let key = self.vault().key(header.subject_id, header.generation, Purpose::Evidence);
         let Some(key) = key.map_err(|error| vault_failed(&error))? else { return Ok(None) };
-        let delivery = |(lane, how): &(writ_kernel::dispatch::LaneId, writ_model::delivery::Acknowledgement)| {
-            let subscriber = self.lane_name(*lane);
-            let id = self.delivery_key.delivery_id(subscriber, &header.source, header.event_id, header.generation);
-            LinkedDelivery {
-                subscriber: subscriber.to_string(),
-                delivery_id: id.to_string(),
-                answer_sha256: how.answer_sha256.clone(),
-            }
-        };
+        let delivery =
+            |(lane, how): &(writ_kernel::dispatch::LaneId, writ_model::delivery::Acknowledgement)| {
+                let subscriber = self.lane_name(*lane);
+                let id = self.delivery_key.delivery_id(
+                    subscriber,
+                    &header.source,
+                    header.event_id,
+                    header.generation,
+                );
+                LinkedDelivery {
+                    subscriber: subscriber.to_string(),
+                    delivery_id: id.to_string(),
+                    answer_sha256: how.answer_sha256.clone(),
+                }
+            };
         let mut deliveries: Vec<LinkedDelivery> = finished.acknowledgements.iter().map(delivery).collect();
         deliveries.sort_by(|a, b| a.subscriber.cmp(&b.subscriber));
         let linked = Linked { deliveries, ..Linked::default() };
@@ -117,7 +127,9 @@ impl Writer {
                 Record::Leaf(_, index, bytes) => Some((*index, bytes)),
                 Record::Event(_) | Record::Fact(..) => None,
             });
-            let Some((_, bytes)) = leaves.find(|(index, _)| *index >= finished.intent_index) else { continue };
+            let Some((_, bytes)) = leaves.find(|(index, _)| *index >= finished.intent_index) else {
+                continue;
+            };
             return match Leaf::parse(bytes).ok()? {
                 Leaf::Intent(intent) => Some(intent.facts),
                 Leaf::Attestation(_) | Leaf::Accounting(_) | Leaf::Withheld(_) => None,

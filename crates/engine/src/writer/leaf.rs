@@ -1,7 +1,9 @@
 //! From an event to its leaves' fields. What a leaf may say is `writ-attest`'s; this file only translates.
 
 use writ_attest::blind::{EventBlinding, EvidenceKey, Linked, LinkedIn, NO_STATE};
-use writ_attest::leaf::{CustodyStep, EventFacts, Intent, Leaf, LeafError, SCHEMA_NONE, Withheld, WithheldAs};
+use writ_attest::leaf::{
+    CustodyStep, EventFacts, Intent, Leaf, LeafError, SCHEMA_NONE, Withheld, WithheldAs,
+};
 use writ_attest::time::Time;
 use writ_kernel::gate::Kept;
 use writ_model::code;
@@ -153,5 +155,10 @@ pub(super) fn bytes(leaf: &Leaf) -> Result<Vec<u8>, EngineError> {
 }
 
 pub(super) fn unwritable(error: &dyn std::fmt::Display) -> EngineError {
-    EngineError::new(code::AUDIT_CANONICAL, "write a leaf", error, "report this; nothing of the commit was stored")
+    EngineError::new(
+        code::AUDIT_CANONICAL,
+        "write a leaf",
+        error,
+        "report this; nothing of the commit was stored",
+    )
 }

@@ -42,8 +42,10 @@ impl Quota {
         if changes == 0 || self.measured + need < self.bytes_max {
             return Ok(());
         }
-        let cause = format!("the log takes {} bytes and store.log_bytes_max is {}", self.measured, self.bytes_max);
-        let remedy = "raise the bound or move the store; sources go on by themselves, pushes are to be sent again";
+        let cause =
+            format!("the log takes {} bytes and store.log_bytes_max is {}", self.measured, self.bytes_max);
+        let remedy =
+            "raise the bound or move the store; sources go on by themselves, pushes are to be sent again";
         Err(EngineError::new(code::DISK_FULL, "append to the log", cause, remedy))
     }
 }
