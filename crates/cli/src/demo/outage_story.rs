@@ -16,13 +16,11 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub(super) async fn tell(stage: &mut Stage, report: &Report) -> Result<Outcome, Failure> {
     let mut story = report.begin(5, "an outage: a dead subscriber, two kills, a full log");
     let third = CUSTOMERS / 3;
-    add(stage, 0..third)?;
-    stage.kill().await?;
+    kill_at_work(stage, 0..third).await?;
     story.happened("loyalty is dead; the engine is killed with SIGKILL while it works");
-    add(stage, third..2 * third)?;
     stage.start(None).await?;
     story.happened("the engine is started again");
-    stage.kill().await?;
+    kill_at_work(stage, third..2 * third).await?;
     story.happened("and killed again");
     fill_up(stage, &mut story, 2 * third..CUSTOMERS).await?;
     let outbox = watch(LONGEST, async || stage.shop.outbox_rows().ok().filter(|rows| *rows == 0)).await;
@@ -40,6 +38,17 @@ pub(super) async fn tell(stage: &mut Stage, report: &Report) -> Result<Outcome, 
         check_order(&mut story, name, stage.receiver(name));
     }
     Ok(story.end())
+}
+
+/// Adds customers and kills the engine when a few of them, and not yet all, have arrived at crm.
+async fn kill_at_work(stage: &mut Stage, customers: std::ops::Range<i64>) -> Result<(), Failure> {
+    const A_FEW: usize = 5;
+    let before = stage.crm.deliveries().len();
+    let half = customers.start + (customers.end - customers.start) / 2;
+    add(stage, customers.start..half)?;
+    watch(LONGEST, async || (stage.crm.deliveries().len() >= before + A_FEW).then_some(())).await;
+    add(stage, half..customers.end)?;
+    stage.kill().await
 }
 
 /// Starts with a bound on the log that the next changes exceed, then lifts it.

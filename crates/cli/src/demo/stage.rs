@@ -17,6 +17,9 @@ use crate::sandbox::{Behaviour, Delivery, Receiver};
 
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// Two customers, each with an e-mail address, a phone number and a postal address.
+const SNAPSHOT_EVENTS: usize = 6;
+
 /// Everything on stage.
 pub(crate) struct Stage {
     folder: TempDir,
@@ -45,7 +48,8 @@ impl Stage {
             engine: None,
         };
         stage.start(None).await?;
-        let ready = watch(LONGEST, async || (stage.crm.deliveries().len() >= 4).then_some(())).await;
+        let has_all = |receiver: &Receiver| receiver.deliveries().len() >= SNAPSHOT_EVENTS;
+        let ready = watch(LONGEST, async || (has_all(&stage.crm) && has_all(&stage.esp)).then_some(())).await;
         if ready.is_none() {
             return Err(stage.trouble("the snapshot of the shop did not arrive"));
         }

@@ -13,8 +13,6 @@ pub(crate) struct Delivery {
     pub(crate) delivery_id: String,
     /// CloudEvents `id`.
     pub(crate) event_id: String,
-    /// CloudEvents `type`.
-    pub(crate) event_type: String,
     /// CloudEvents `subject`.
     pub(crate) subject: String,
     /// Extension `sequence`.
@@ -31,7 +29,6 @@ impl Delivery {
             at: Instant::now(),
             delivery_id: delivery_id.to_owned(),
             event_id: text("id"),
-            event_type: text("type"),
             subject: text("subject"),
             sequence: text("sequence"),
             data: event.get("data").cloned().unwrap_or(Value::Null),

@@ -1,0 +1,8 @@
+//! The whole product, driven as its user drives it: `writ` as a child process, a private PostgreSQL, webhook
+//! receivers over real HTTP. A missing service skips with a loud line, or fails under
+//! `WRIT_REQUIRE_SERVICES=1`.
+#![expect(clippy::print_stderr, reason = "a skipped test must be seen, and figures are for people")]
+
+mod first_change;
+mod receivers;
+mod stage;
