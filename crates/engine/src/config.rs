@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use writ_kernel::dispatch::lane;
 use writ_model::id::{SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
 
@@ -179,20 +180,22 @@ pub struct Delivery {
 }
 
 impl Default for Delivery {
+    /// The kernel's own: one set of numbers, printed in `docs/reference/delivery.md`.
     fn default() -> Self {
+        let lane = lane::Config::new(SubscriberName::new("any").expect("three letters are a name"));
         Self {
-            in_flight_max: 8,
-            batch_max: 1,
-            linger: Period(Duration::ZERO),
-            retry_first: Period(Duration::from_millis(500)),
-            retry_longest: Period(Duration::from_secs(15 * 60)),
-            retry_after_longest: Period(Duration::from_secs(24 * 3600)),
-            attempts_max: 40,
-            age_max: Period(Duration::from_secs(3 * 24 * 3600)),
-            breaker_failures: 5,
-            breaker_open: Period(Duration::from_secs(10)),
-            breaker_probes: 1,
-            window_max: 4096,
+            in_flight_max: lane.in_flight_max,
+            batch_max: lane.batching.items_max,
+            linger: Period(lane.batching.linger),
+            retry_first: Period(lane.retry.base),
+            retry_longest: Period(lane.retry.cap),
+            retry_after_longest: Period(lane.retry.retry_after_max),
+            attempts_max: lane.retry.attempts_max,
+            age_max: Period(lane.retry.age_max),
+            breaker_failures: lane.breaker.failures_in_a_row,
+            breaker_open: Period(lane.breaker.open_for),
+            breaker_probes: lane.breaker.probes_max as usize,
+            window_max: lane.window_items,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -151,6 +152,7 @@ pub(crate) struct Shared {
     pub(crate) push: BTreeMap<SourceName, PushEntry>,
     pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
     pub(crate) subscribers: Vec<SubscriberName>,
+    pub(crate) is_stopping: AtomicBool,
 }
 
 impl EngineHandle {
@@ -160,6 +162,11 @@ impl EngineHandle {
         self.shared.push.get(&name).map(|entry| (name.clone(), entry.clone()))
     }
 
+    /// The engine takes changes and operators' acts: it is neither draining nor stopped by an error.
+    pub fn is_running(&self) -> bool {
+        !self.shared.is_stopping.load(Ordering::Acquire) && !self.shared.writer.work.is_closed()
+    }
+
     /// Hands changes to the writer and waits for the sync. When it returns `Ok`, what was accepted survives a
     /// power cut. On an error nothing of it was stored.
     pub async fn submit(
@@ -167,6 +174,9 @@ impl EngineHandle {
         source: SourceName,
         changes: Vec<Change>,
     ) -> Result<Vec<Admitted>, EngineError> {
+        if !self.is_running() {
+            return Err(busy("the engine is stopping"));
+        }
         let (reply, answer) = oneshot::channel();
         let submission = Submission { source, changes, progress: None, reply: Some(reply) };
         let queued = tokio::time::timeout(ROOM_WAIT, self.shared.writer.submit(submission, None)).await;

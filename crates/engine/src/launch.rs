@@ -188,6 +188,7 @@ impl<'a> Parts<'a> {
             push,
             pull: BTreeMap::new(),
             subscribers: self.config.subscribers.keys().cloned().collect(),
+            is_stopping: std::sync::atomic::AtomicBool::new(false),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
@@ -122,6 +123,7 @@ impl Running {
     /// Drains: sources stop, attempts in flight end, everything queued is committed, state and audit log are
     /// published.
     pub async fn stop(mut self) {
+        self.handle.shared.is_stopping.store(true, Ordering::Release);
         self.stop.send_replace(true);
         while self.sources.join_next().await.is_some() {}
         self.hub_stop.send_replace(true);

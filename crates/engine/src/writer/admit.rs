@@ -46,13 +46,11 @@ impl Writer {
         if self.was_read(batch, change) {
             return Ok((Admitted::Duplicate, Fate::Duplicate));
         }
-        let Some(mapping) = self.mapping(change).cloned() else {
+        let Some(mapping) = self.mapping(change) else {
             return Ok((Admitted::Unmapped, Fate::Silent));
         };
         let found = self.subject(batch, change)?;
-        let hash = found.subject.content.as_ref().filter(|_| !found.is_new);
-        let hash = hash.map(|key| identity::content_hash(&key.0, change));
-        if let Some(known) = self.was_pushed(batch, change, hash.as_deref())? {
+        if let Some(known) = self.was_pushed(batch, change, &found)? {
             return Ok((known, Fate::Duplicate));
         }
         let detected = match detect::detect(&mapping, change, &found.subject.last_known) {
@@ -62,9 +60,11 @@ impl Writer {
                 return Ok((Admitted::Unmapped, Fate::Refused));
             }
         };
-        let key = found.subject.content.clone();
+        let (key, is_new) = (found.subject.content.clone(), found.is_new);
         let (admitted, fate) = self.decide_all(batch, change, found, detected)?;
         if change.producer_id.is_some() {
+            // The key of a new subject without events is not kept: nothing can be compared with its hash.
+            let key = key.filter(|_| !(is_new && admitted == Admitted::Unchanged));
             let hash = key.map(|key| identity::content_hash(&key.0, change)).unwrap_or_default();
             self.take_push(batch, change, hash, &admitted);
         }
@@ -80,7 +80,7 @@ impl Writer {
         &self,
         batch: &Batch,
         change: &Change,
-        hash: Option<&str>,
+        found: &Found,
     ) -> Result<Option<Admitted>, EngineError> {
         if change.producer_id.is_none() {
             return Ok(None);
@@ -90,7 +90,8 @@ impl Writer {
             Some(seen) => Some(seen.clone()),
             None => self.state.intake(id).map_err(|error| super::failure::state_failed(&error))?,
         };
-        Ok(match admission::pushed(seen.as_ref(), hash) {
+        let hash = seen.as_ref().and_then(|seen| comparable(seen, found, change));
+        Ok(match admission::pushed(seen.as_ref(), hash.as_deref()) {
             Pushed::Accepted => None,
             Pushed::Duplicate => Some(Admitted::Duplicate),
             Pushed::Conflict => Some(Admitted::Conflict),
@@ -115,8 +116,9 @@ impl Writer {
         batch.facts.push(ControlFact::Intake(seen));
     }
 
-    fn mapping(&self, change: &Change) -> Option<&TableMapping> {
-        self.mappings.get(&change.source)?.get(&change.table)
+    fn mapping(&self, change: &Change) -> Option<TableMapping> {
+        let mapped = self.mappings.get(&change.source).and_then(|tables| tables.get(&change.table));
+        mapped.cloned().or_else(|| typed(change))
     }
 
     /// The record's subject: where its key was before the change, else where it is now, else drawn anew.
@@ -151,4 +153,31 @@ impl Writer {
             evidence: Some(SubjectKey(super::random()?)),
         })
     }
+}
+
+/// The mapping of a change whose producer has typed it: the table is the entity, the attributes are the ones
+/// that were sent. Its key columns have no name, so none of the attributes is taken for one of them.
+fn typed(change: &Change) -> Option<TableMapping> {
+    change.declared?;
+    Some(TableMapping {
+        entity: change.table.parse().ok()?,
+        key: vec![String::new(); change.key.0.len()],
+        changes: std::collections::BTreeMap::new(),
+        soft_delete: None,
+        parent: None,
+        location: None,
+        locale: None,
+    })
+}
+
+/// What the content taken under this id is held against; `None` where that cannot be compared any more. The
+/// record of a change that gave events is known, so a new record under its id is another content.
+fn comparable(seen: &IntakeSeen, found: &Found, change: &Change) -> Option<String> {
+    if seen.content_hash.is_empty() {
+        return None;
+    }
+    if found.is_new {
+        return (seen.events > 0).then(String::new);
+    }
+    found.subject.content.as_ref().map(|key| identity::content_hash(&key.0, change))
 }
