@@ -104,20 +104,22 @@ impl NoteVerifier {
     /// ignored, as the format asks.
     pub fn open<'a>(&self, note: &'a [u8]) -> Result<&'a str, NoteError> {
         let (text, lines) = split_note(note)?;
+        let mut is_signed = false;
+        // Every line is read, also behind the one that counts: a note with a malformed line is no note.
         for line in lines {
             let (name, signature) = parse_signature(line)?;
             let Some((id, signature)) = signature.split_first_chunk::<4>() else {
                 return Err(NoteError::Note("a signature without a key id"));
             };
-            if name != self.name || *id != self.id() {
+            if is_signed || name != self.name || *id != self.id() {
                 continue;
             }
             let wrong = || NoteError::Signature { name: self.name.clone() };
             let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| wrong())?;
             self.key.verify_strict(text.as_bytes(), &signature).map_err(|_| wrong())?;
-            return Ok(text);
+            is_signed = true;
         }
-        Err(NoteError::Unsigned { name: self.name.clone() })
+        if is_signed { Ok(text) } else { Err(NoteError::Unsigned { name: self.name.clone() }) }
     }
 }
 
@@ -328,6 +330,16 @@ mod tests {
         assert_eq!(Checkpoint::open(&note, &signer().verifier()), Ok(checkpoint()));
         let alone = NoteSigner::from_seed("example.com/absent", &[9; 32]).unwrap();
         assert!(matches!(alone.verifier().open(&note), Err(NoteError::Unsigned { .. })));
+    }
+
+    #[test]
+    fn a_malformed_line_behind_the_signature_makes_it_no_note() {
+        for line in ["\u{2014} witness not-base64!\n", "no dash\n", "\u{2014} witness AAA=\n"] {
+            let mut note = checkpoint().sign(&signer());
+            note.extend_from_slice(line.as_bytes());
+            let opened = Checkpoint::open(&note, &signer().verifier());
+            assert!(matches!(opened, Err(NoteError::Note(_))), "{line:?} {opened:?}");
+        }
     }
 
     #[test]

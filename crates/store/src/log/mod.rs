@@ -124,7 +124,8 @@ impl Record {
     }
 }
 
-/// The writer's side. One per store; a second opening is refused (`WRIT-5004`).
+/// The writer's side of one shard: one writer, one order, one sync. A second opening is refused
+/// (`WRIT-5004`). A store has one shard; more of them are more logs (ADR 0008).
 pub trait Log: Send {
     /// Appends one commit and syncs it. When it returns `Ok`, all of it survives a power cut; on any
     /// error but `Indeterminate` nothing of it was stored. After a failed write or sync the log is
@@ -144,7 +145,7 @@ pub trait Log: Send {
     /// The oldest offset that is still stored.
     fn start(&self) -> Offset;
 
-    /// The next offset to be given.
+    /// A bound: no record that is appended later has a smaller offset. Offsets below it may be missing.
     fn end(&self) -> Offset;
 
     /// The slot's last given number; zero when it has none.
@@ -157,7 +158,8 @@ pub trait Log: Send {
     fn truncate_before(&mut self, keep_from: Offset) -> Result<Offset, AppendError>;
 }
 
-/// The readers' side: sees committed records only, in order, while the writer goes on.
+/// The readers' side: sees committed records only, in order, while the writer goes on. It may lag behind an
+/// append that has returned; on a local disk it does not.
 pub trait LogReader: Send {
     /// Records from `from` on, as many as fit `bytes_max`, at least one if there is one; empty at the end.
     /// `from` below the start is an error (`ReadError::BehindRetention`).
