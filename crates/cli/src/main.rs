@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "printing is what a command line does")]
 #![expect(clippy::print_stderr, reason = "errors and progress go to standard error")]
 
+mod bench;
 mod client;
 pub(crate) mod command;
 mod config_file;

@@ -1,7 +1,6 @@
 //! One file per command.
 
 pub(crate) mod audit;
-mod bench;
 mod check;
 mod dead_letters;
 mod doctor;
@@ -43,7 +42,7 @@ pub(crate) enum Command {
     /// Look at the machine: disk sync, clock, permissions
     Doctor(doctor::Arguments),
     /// Measure, beside a floor measured in the same run
-    Bench(bench::Arguments),
+    Bench(crate::bench::Arguments),
 }
 
 /// Where the configuration is.
@@ -72,12 +71,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Bench(arguments) => block_on(bench::run(arguments)),
+        Command::Bench(arguments) => crate::bench::run(arguments),
     }
 }
 
 /// Two workers: the engine's threads and tasks are few, and a small machine is the common case.
-fn block_on(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+pub(crate) fn block_on(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(task)
 }

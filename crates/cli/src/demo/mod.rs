@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use self::stage::Stage;
-pub(crate) use self::story::Audit;
+pub(crate) use self::story::{Audit, watch};
 use self::story::{Outcome, Report};
 use crate::exit::{DOES_NOT_HOLD, Failure};
 

@@ -1,0 +1,158 @@
+//! The engine under test: `writ run` as a child process, with everything on and a store of its own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use super::process::{Process, disk_bytes};
+use super::wire::Wire;
+use crate::demo::watch;
+use crate::exit::{Failure, UNAVAILABLE};
+
+/// How long a start and a drain may take.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// The default policy bundle: the gate asks it about every event.
+const POLICY: &str = include_str!("../../../../policies/default/policy.rego");
+const POLICY_DATA: &str = include_str!("../../../../policies/default/data.json");
+
+/// A test secret; the requests are signed as in production.
+const SECRET: &str = "whsec_d3JpdC1iZW5jaC1ub3QtYS1zZWNyZXQtMzItYnl0ZXM=";
+
+/// A running engine; killed when dropped.
+pub(super) struct Engine {
+    child: Child,
+    folder: TempDir,
+    pub(super) address: String,
+    pub(super) process: Process,
+}
+
+impl Engine {
+    /// Starts with one webhook in batch mode per receiver and waits until it listens.
+    pub(super) async fn start(folder: TempDir, receivers: &[String], batch: usize) -> Result<Self, Failure> {
+        let policies = folder.path().join("policies");
+        std::fs::create_dir_all(&policies)?;
+        std::fs::write(policies.join("policy.rego"), POLICY)?;
+        std::fs::write(policies.join("data.json"), POLICY_DATA)?;
+        std::fs::write(folder.path().join("secret"), SECRET)?;
+        let config = folder.path().join("writ.yaml");
+        // JSON is YAML.
+        std::fs::write(&config, configuration(receivers, batch).to_string())?;
+        let log = folder.path().join("engine.log");
+        let child = Command::new(std::env::current_exe()?)
+            .args(["run", "--log-json", "--config"])
+            .arg(&config)
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log)?)
+            .kill_on_drop(true)
+            .spawn()?;
+        let process = Process(child.id().ok_or_else(|| trouble(&log, "the engine has ended"))?);
+        let address = watch(LONGEST, async || listening(&log)).await;
+        let address = address.ok_or_else(|| trouble(&log, "the engine does not listen"))?;
+        Ok(Self { child, folder, address, process })
+    }
+
+    /// The metrics page's samples, by name and labels as printed.
+    pub(super) async fn metrics(&self) -> Result<BTreeMap<String, f64>, Failure> {
+        let page = Wire::connect(&self.address).await?.get("/metrics").await?;
+        let text = String::from_utf8_lossy(&page);
+        let sample = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        Ok(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
+    }
+
+    /// SIGTERM and a graceful drain; gives the store's folder.
+    pub(super) async fn stop(mut self) -> Result<Stopped, Failure> {
+        let pid = self.process.0.to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await?;
+        match tokio::time::timeout(LONGEST, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(Stopped { folder: self.folder }),
+            Ok(_) | Err(_) => Err(self.trouble("the engine did not drain")),
+        }
+    }
+
+    /// An error with the end of the engine's log.
+    pub(super) fn trouble(&self, what: &str) -> Failure {
+        trouble(&self.folder.path().join("engine.log"), what)
+    }
+}
+
+/// The store that an engine left.
+pub(super) struct Stopped {
+    folder: TempDir,
+}
+
+impl Stopped {
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Bytes on disk by part of the store.
+    pub(super) fn disk_bytes(&self) -> Result<BTreeMap<String, u64>, Failure> {
+        let mut bytes = BTreeMap::new();
+        for entry in std::fs::read_dir(self.folder.path().join("data"))? {
+            let entry = entry?;
+            bytes.insert(entry.file_name().to_string_lossy().into_owned(), disk_bytes(&entry.path()));
+        }
+        Ok(bytes)
+    }
+}
+
+fn configuration(receivers: &[String], batch: usize) -> Value {
+    let webhook = |(number, address): (usize, &String)| {
+        let subscriber = json!({
+            "kind": "webhook",
+            "url": format!("http://{address}/events"),
+            "mode": "batch",
+            "batch_max": batch,
+            "secrets": ["file:secret"],
+            "allow_addresses": ["127.0.0.0/8"],
+            "delivery": { "batch_max": batch },
+        });
+        (format!("receiver{number:02}"), subscriber)
+    };
+    let subscribers: serde_json::Map<String, Value> = receivers.iter().enumerate().map(webhook).collect();
+    json!({
+        "tenant": "bench",
+        "store": { "path": "data" },
+        "api": { "listen": "127.0.0.1:0", "body_bytes_max": 4 << 20 },
+        "policies": "policies",
+        "sources": {
+            "shop": {
+                "kind": "cloudevents",
+                "tables": {
+                    "customers": {
+                        "entity": "customer",
+                        "key": ["id"],
+                        "changes": { "email": ["email", "kind"] },
+                    },
+                },
+            },
+        },
+        "subscribers": subscribers,
+    })
+}
+
+/// The address in the log's line that names it.
+fn listening(log: &PathBuf) -> Option<String> {
+    let text = std::fs::read_to_string(log).ok()?;
+    let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.find_map(|line| Some(line.get("fields")?.get("address")?.as_str()?.to_owned()))
+}
+
+fn trouble(log: &Path, what: &str) -> Failure {
+    const TAIL: usize = 12;
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let mut tail: Vec<&str> = log.lines().rev().take(TAIL).collect();
+    tail.reverse();
+    Failure::plain(format!("{what}; its log ends with\n{}", tail.join("\n")), UNAVAILABLE)
+}

@@ -1,0 +1,56 @@
+//! The benchmark itself works: its report has the documented shape and what was accepted was delivered. No
+//! speed is asserted; that would fail on a busy machine.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+fn ceiling(arguments: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_writ"))
+        .args(["bench", "ceiling", "--json", "--events", "200", "--subscribers", "3", "--batch", "20"])
+        .args(arguments)
+        .output()
+        .expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).expect("one JSON document")
+}
+
+fn assert_conserved(run: &Value) {
+    let conservation = &run["conservation"];
+    assert_eq!(conservation["accepted"], 200, "{conservation}");
+    assert_eq!(conservation["delivered"], 600, "{conservation}");
+    assert_eq!(conservation["holds"], true, "{conservation}");
+}
+
+#[test]
+fn everything_accepted_in_the_closed_loop_is_delivered_once_to_everybody() {
+    let report = ceiling(&["--rate", "max", "--window", "50", "--runs", "2"]);
+    let runs = report["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 2);
+    runs.iter().for_each(assert_conserved);
+    assert!(report["method"].as_array().is_some_and(|method| !method.is_empty()));
+}
+
+#[test]
+fn everything_accepted_in_the_open_loop_is_delivered_and_every_figure_is_there() {
+    let report = ceiling(&["--rate", "1000"]);
+    assert_conserved(&report["runs"][0]);
+    let figures = [
+        "accepted_events_per_second",
+        "deliveries_per_second",
+        "latency_p50_ms",
+        "latency_p99_ms",
+        "commit_p99_ms",
+        "engine_rss_peak_mib",
+        "disk_bytes_per_event",
+        "floor_disk_group_mean_ms",
+        "floor_http_deliveries_per_second",
+        "ratio_deliveries_to_http_floor",
+    ];
+    for figure in figures {
+        let spread = &report["summary"][figure];
+        let value = |name: &str| spread[name].as_f64().unwrap_or_default();
+        assert!(value("min") > 0.0 && value("min") <= value("max"), "{figure}: {spread}");
+    }
+}
