@@ -98,7 +98,7 @@ async fn told_to_stop() {
 /// Logs go to standard error; `RUST_LOG` chooses what, `info` if it does not say.
 fn log_to_stderr(is_json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,fjall=warn,lsm_tree=warn"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call in one process (tests) keeps the first subscriber.
     if is_json {
