@@ -134,16 +134,8 @@ impl AckSet {
     /// Counts and root of records in canonical form, which must be in strictly ascending order of
     /// subscribers.
     pub fn of<R: AsRef<[u8]>>(records: &[R]) -> Result<Self, AcksError> {
-        if records.len() > RECORDS_MAX {
-            return Err(AcksError::TooMany(records.len()));
-        }
-        let mut set = Self {
-            acknowledged: 0,
-            dead_lettered: 0,
-            pending: 0,
-            withheld: 0,
-            root: AckRoot(empty_root().0),
-        };
+        bounded(records.len())?;
+        let mut settled = Vec::with_capacity(records.len());
         let mut previous: Option<String> = None;
         for bytes in records {
             let record = AckRecord::parse(bytes.as_ref())?;
@@ -151,15 +143,28 @@ impl AckSet {
                 return Err(AcksError::Order);
             }
             previous = Some(record.subscriber);
-            match record.settled {
+            settled.push(record.settled);
+        }
+        Self::counted(settled.into_iter(), records)
+    }
+
+    /// Counts and root of records whose order is known to be right.
+    fn counted<R: AsRef<[u8]>>(
+        settled: impl Iterator<Item = Settled>,
+        records: &[R],
+    ) -> Result<Self, AcksError> {
+        bounded(records.len())?;
+        let hashes: Vec<_> = records.iter().map(|bytes| leaf_hash(bytes.as_ref())).collect();
+        let root = AckRoot(root_of(&hashes).unwrap_or_else(empty_root).0);
+        let mut set = Self { acknowledged: 0, dead_lettered: 0, pending: 0, withheld: 0, root };
+        for settled in settled {
+            match settled {
                 Settled::Acknowledged => set.acknowledged += 1,
                 Settled::DeadLettered => set.dead_lettered += 1,
                 Settled::Pending => set.pending += 1,
                 Settled::Withheld => set.withheld += 1,
             }
         }
-        let hashes: Vec<_> = records.iter().map(|bytes| leaf_hash(bytes.as_ref())).collect();
-        set.root = AckRoot(root_of(&hashes).unwrap_or_else(empty_root).0);
         Ok(set)
     }
 
@@ -192,11 +197,18 @@ impl AckSet {
     }
 }
 
+fn bounded(count: usize) -> Result<(), AcksError> {
+    if count > RECORDS_MAX { Err(AcksError::TooMany(count)) } else { Ok(()) }
+}
+
 /// Records in canonical form and the order that leaves need, with their counts and root.
 pub fn seal(mut records: Vec<AckRecord>) -> Result<(AckSet, Vec<Vec<u8>>), AcksError> {
     records.sort_by(|a, b| a.subscriber.cmp(&b.subscriber));
-    let records = records.iter().map(AckRecord::to_canonical).collect::<Result<Vec<_>, _>>()?;
-    Ok((AckSet::of(&records)?, records))
+    if records.windows(2).any(|pair| pair[0].subscriber >= pair[1].subscriber) {
+        return Err(AcksError::Order);
+    }
+    let bytes = records.iter().map(AckRecord::to_canonical).collect::<Result<Vec<_>, _>>()?;
+    Ok((AckSet::counted(records.iter().map(|record| record.settled), &bytes)?, bytes))
 }
 
 /// What the engine's log holds for a leaf: its bytes, then each record after a newline. Canonical bytes have

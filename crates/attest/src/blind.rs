@@ -196,7 +196,9 @@ pub struct LinkedDelivery {
 impl Linked {
     /// The bytes that are committed to. Text that the profile lacks is percent-encoded.
     pub fn to_canonical(&self) -> Result<Vec<u8>, CanonicalError> {
-        let foreign = |text: &String| Value::text(percent_encode(text));
+        fn foreign(text: &str) -> Value<'_> {
+            Value::text(percent_encode(text))
+        }
         let texts = [
             ("causation_id", &self.causation_id),
             ("transaction", &self.transaction),

@@ -52,7 +52,7 @@ pub struct CanonicalError {
 
 /// Writes the one spelling of `value`, at most `bytes_max` long.
 pub fn encode(value: &Value<'_>, bytes_max: usize) -> Result<Vec<u8>, CanonicalError> {
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(256);
     write(value, &mut out, 0)?;
     if out.len() > bytes_max {
         return Err(CanonicalError { at: bytes_max, what: "longer than allowed" });
@@ -67,7 +67,7 @@ fn write(value: &Value<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Canon
     }
     match value {
         Value::Number(number) if *number > NUMBER_MAX => return refuse(out, "number above 2^53 - 1"),
-        Value::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::Number(number) => write_number(*number, out),
         Value::Text(text) => write_text(text, out)?,
         Value::List(items) => {
             out.push(b'[');
@@ -82,6 +82,21 @@ fn write(value: &Value<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Canon
         Value::Map(entries) => write_map(entries, out, depth)?,
     }
     Ok(())
+}
+
+fn write_number(mut number: u64, out: &mut Vec<u8>) {
+    const DIGITS_MAX: usize = 20;
+    let mut digits = [0; DIGITS_MAX];
+    let mut first = DIGITS_MAX;
+    loop {
+        first -= 1;
+        digits[first] = b'0' + u8::try_from(number % 10).expect("a digit is below 10");
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) -> Result<(), CanonicalError> {
@@ -232,16 +247,20 @@ fn is_key_byte(byte: u8) -> bool {
 
 /// Makes any text fit the profile: bytes outside it, and `%`, become `%XX`. For values inside commitments
 /// that come from outside, such as a source's transaction id.
-pub fn percent_encode(text: &str) -> String {
+pub fn percent_encode(text: &str) -> Cow<'_, str> {
+    let fits = |byte: u8| is_text_byte(byte) && byte != b'%';
+    if text.bytes().all(fits) {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if is_text_byte(byte) && byte != b'%' {
+        if fits(byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

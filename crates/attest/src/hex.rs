@@ -8,9 +8,13 @@ pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for byte in self.0 {
-            let pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-            f.write_str(std::str::from_utf8(&pair).expect("hex digits are ASCII"))?;
+        let mut text = [0; 64];
+        for bytes in self.0.chunks(text.len() / 2) {
+            for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
+                pair[0] = DIGITS[usize::from(byte >> 4)];
+                pair[1] = DIGITS[usize::from(byte & 15)];
+            }
+            f.write_str(std::str::from_utf8(&text[..2 * bytes.len()]).expect("hex digits are ASCII"))?;
         }
         Ok(())
     }

@@ -86,6 +86,17 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_year - (153 * shifted + 2) / 5 + 1)
 }
 
+/// Writes a number's digits so that its last stands at the end; what is before it stays.
+fn set_digits(text: &mut [u8], mut number: i64) {
+    for place in text.iter_mut().rev() {
+        if number == 0 {
+            break;
+        }
+        *place = b'0' + u8::try_from(number % 10).expect("a digit is below 10");
+        number /= 10;
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.div_euclid(MICROS_PER_SECOND);
@@ -93,7 +104,14 @@ impl fmt::Display for Time {
         let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
         let micros = self.0.rem_euclid(MICROS_PER_SECOND);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+        // A time stands in every acknowledgement record: digits are set one by one, not formatted.
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        for (end, number) in
+            [(4, year), (7, month), (10, day), (13, hour), (16, minute), (19, second), (26, micros)]
+        {
+            set_digits(&mut text[..end], number);
+        }
+        f.write_str(std::str::from_utf8(&text).expect("digits are ASCII"))
     }
 }
 

@@ -3,6 +3,7 @@
 //! Names come from configuration and are safe to print. [`RecordKey`] is personal data and is not.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,7 @@ macro_rules! name_type {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Accepts `[a-z0-9][a-z0-9_-]{0,62}`.
@@ -47,7 +48,7 @@ macro_rules! name_type {
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0.into()
+                name.0.as_ref().into()
             }
         }
 
@@ -86,7 +87,8 @@ macro_rules! bytes_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+                let mut text = [0; 2 * $len];
+                f.write_str(encode_hex(&self.0, &mut text))
             }
         }
 
@@ -123,6 +125,21 @@ macro_rules! bytes_id {
 #[error("not a {kind}: expected lower-case hexadecimal digits of its fixed length")]
 pub struct IdError {
     kind: &'static str,
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    encode_hex(bytes, &mut vec![0; 2 * bytes.len()]).to_owned()
+}
+
+/// Lower-case hexadecimal digits, into a place for two per byte.
+fn encode_hex<'a>(bytes: &[u8], into: &'a mut [u8]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (byte, pair) in bytes.iter().zip(into.chunks_exact_mut(2)) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    std::str::from_utf8(into).expect("hexadecimal digits are ASCII")
 }
 
 fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {

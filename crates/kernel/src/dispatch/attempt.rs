@@ -43,12 +43,13 @@ impl Delivery {
 
 /// The key of all delivery ids of one store. Whoever changes it makes every receiver's dedup worthless.
 #[derive(Clone)]
-pub struct DeliveryKey([u8; 32]);
+pub struct DeliveryKey(Hmac<Sha256>);
 
 impl DeliveryKey {
     /// From 32 random bytes that are kept as long as the store.
     pub fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
+        // Keyed once: an id is made per delivery.
+        Self(Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length"))
     }
 
     /// The id of one event at one subscriber: HMAC-SHA256 over (subscriber, source, event id, generation,
@@ -63,7 +64,7 @@ impl DeliveryKey {
     ) -> DeliveryId {
         const STEP: u32 = 0;
         const REISSUE: u32 = 0;
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        let mut mac = self.0.clone();
         mac.update(b"writ delivery v1");
         for text in [subscriber.as_str(), source.as_str()] {
             let len = u8::try_from(text.len()).expect("names have at most 63 bytes");

@@ -113,7 +113,7 @@ fn delivery_id(items: &[ParcelItem]) -> String {
     let mut hash = digest::Context::new(&digest::SHA256);
     items.iter().for_each(|item| hash.update(&item.delivery_id.0));
     let hash = hash.finish();
-    hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    writ_model::id::hex(&hash.as_ref()[..16])
 }
 
 /// A lower bound of the request's size: what is counted here is written for certain, and a client may add to
