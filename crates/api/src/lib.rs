@@ -1,19 +1,22 @@
 //! What can be asked over HTTP: intake, status, traces, dead letters, replays, metrics.
 //!
-//! Routes only: each handler checks its scope, calls the engine's handle and shapes the answer. Errors are
-//! RFC 9457 problems that carry Writ's code.
+//! The table of routes says who may ask; each handler calls the engine's handle and shapes the answer. Errors
+//! are RFC 9457 problems that carry Writ's code.
 
 mod auth;
+mod body;
 mod intake;
 mod metrics;
 mod operate;
 mod problem;
 mod read;
+mod routes;
 mod serve;
 
 pub use auth::{Caller, Tokens};
 pub use metrics::Recorder;
-pub use serve::{BindError, Server, bind};
+pub use routes::{Access, ROUTES, Route};
+pub use serve::{BindError, Patience, Server, bind};
 
 use std::sync::Arc;
 

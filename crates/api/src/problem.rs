@@ -1,71 +1,98 @@
 //! Errors as RFC 9457 problem documents, with Writ's code and what to do.
 
 use axum::Json;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use writ_engine::handle::IntakeError;
+use serde_json::{Value, json};
 use writ_engine::error::EngineError;
+use writ_engine::handle::IntakeError;
 use writ_model::code::{self, Code};
+use writ_model::verdict::{CardFinding, Reason};
 
 /// One problem document.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Problem {
-    #[serde(rename = "type")]
-    kind: String,
-    title: &'static str,
-    status: u16,
+    status: StatusCode,
+    code: Code,
     detail: String,
-    code: &'static str,
     remedy: String,
-    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
-    findings: serde_json::Value,
+    findings: Value,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: Code, detail: impl Into<String>, remedy: &str) -> Self {
-        Self {
-            kind: format!("urn:writ:error:{}", code.id),
-            title: code.title,
-            status: status.as_u16(),
-            detail: detail.into(),
-            code: code.id,
-            remedy: remedy.to_owned(),
-            findings: serde_json::Value::Null,
-        }
+        Self { status, code, detail: detail.into(), remedy: remedy.to_owned(), findings: Value::Null }
     }
 
-    pub(crate) fn with_findings(mut self, findings: serde_json::Value) -> Self {
+    pub(crate) fn with_findings(mut self, findings: Value) -> Self {
         self.findings = findings;
         self
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, code::NOT_FOUND, what, "check the path; GET /v1/status lists the names")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            code::NOT_FOUND,
+            what,
+            "check the path; GET /v1/status lists the names",
+        )
     }
 }
 
+/// The media type of RFC 9457.
+const MEDIA_TYPE: &str = "application/problem+json";
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
-        let kind = header::HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        let Self { status, code, detail, remedy, findings } = self;
+        let mut body = json!({
+            "type": format!("urn:writ:error:{}", code.id),
+            "title": code.title,
+            "status": status.as_u16(),
+            "detail": detail,
+            "code": code.id,
+            "remedy": remedy,
+        });
+        if !findings.is_null() {
+            body["findings"] = findings;
+        }
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
 }
 
+/// Gives the framework's own refusals (a method that is not the path's, a query that does not parse) the form
+/// of all others. Their text may quote the request, so it is not passed on.
+pub(crate) async fn unify(response: Response) -> Response {
+    let status = response.status();
+    let is_problem = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == MEDIA_TYPE);
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let detail = status.canonical_reason().unwrap_or("refused").to_lowercase();
+    let remedy = "see docs/reference/http-api.md for what this path takes";
+    let mut problem = Problem::new(status, code::REQUEST_INVALID, detail, remedy).into_response();
+    if let Some(methods) = response.headers().get(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, methods.clone());
+    }
+    problem
+}
+
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
-        let status = if error.code == code::SUBSCRIBER_UNKNOWN {
-            StatusCode::NOT_FOUND
-        } else if error.code == code::DISK_FULL {
-            StatusCode::INSUFFICIENT_STORAGE
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
+        let status = match error.code {
+            code::SUBSCRIBER_UNKNOWN => StatusCode::NOT_FOUND,
+            code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,
+            code::INTAKE_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, error.code, format!("{}: {}", error.tried, error.cause), &error.remedy)
     }
@@ -73,13 +100,23 @@ impl From<EngineError> for Problem {
 
 impl From<IntakeError> for Problem {
     fn from(error: IntakeError) -> Self {
-        let status = if error.code == code::INTAKE_SIGNATURE || error.code == code::INTAKE_UNAUTHORISED {
-            StatusCode::UNAUTHORIZED
-        } else if error.code == code::INTAKE_TOO_LARGE {
-            StatusCode::PAYLOAD_TOO_LARGE
-        } else {
-            StatusCode::BAD_REQUEST
+        let status = match error.code {
+            code::INTAKE_SIGNATURE | code::INTAKE_UNAUTHORISED => StatusCode::UNAUTHORIZED,
+            code::INTAKE_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            // Authentic and well formed, and yet nobody has said what to do with it.
+            code::INTAKE_TOPIC => StatusCode::UNPROCESSABLE_ENTITY,
+            _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.code, error.cause, &error.remedy)
     }
+}
+
+/// A reason as it may leave: of a card finding, the path and the digits that PCI DSS 3.4.1 lets be shown. Its
+/// keyed hash correlates numbers and stays inside.
+pub(crate) fn shown(reason: &Reason) -> Value {
+    let Reason::CardNumber { findings } = reason else {
+        return serde_json::to_value(reason).unwrap_or_default();
+    };
+    let finding = |one: &CardFinding| json!({ "path": one.path, "first6": one.first6, "last4": one.last4 });
+    json!({ "card_number": { "findings": findings.iter().map(finding).collect::<Vec<_>>() } })
 }

@@ -71,6 +71,14 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
     }
 }
 
+pub(crate) fn stored(source: &str, change_type: &'static str) {
+    counter!(EVENTS_STORED, "source" => source.to_owned(), "change_type" => change_type).increment(1);
+}
+
+pub(crate) fn duplicate(source: &str) {
+    counter!(DUPLICATES, "source" => source.to_owned()).increment(1);
+}
+
 pub(crate) fn withheld(kept_as: &'static str) {
     counter!(WITHHELD, "as" => kept_as).increment(1);
 }

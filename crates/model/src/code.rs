@@ -55,6 +55,7 @@ codes! {
     INTAKE_CONFLICT = "WRIT-3006", "this id was used for other content";
     INTAKE_BUSY = "WRIT-3007", "the engine cannot take more at the moment";
     INTAKE_TOPIC = "WRIT-3008", "the webhook topic is not mapped";
+    INTAKE_INCOMPLETE = "WRIT-3009", "the request did not arrive whole";
 
     GATE_SCHEMA = "WRIT-4001", "the event does not fit its schema";
     GATE_CARD_NUMBER = "WRIT-4002", "the event holds a card number";
@@ -92,4 +93,5 @@ codes! {
     NOT_RUNNING = "WRIT-8002", "no running engine answers";
     DRAIN_EXPIRED = "WRIT-8003", "the drain did not finish in time";
     NOT_FOUND = "WRIT-8004", "there is nothing at this path";
+    REQUEST_INVALID = "WRIT-8005", "the request cannot be carried out as it is";
 }

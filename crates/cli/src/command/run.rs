@@ -52,8 +52,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         failure = running.failed() => Some(failure),
         () = told_to_stop() => None,
     };
-    stop.send_replace(true);
+    // The API answers while the engine drains: `/readyz` and the intake say that it is stopping.
     let drained = drain(running).await;
+    stop.send_replace(true);
     drop(tokio::time::timeout(Duration::from_secs(1), serving).await);
     match failure {
         Some(failure) => Err(failure.into()),

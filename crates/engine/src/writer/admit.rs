@@ -15,6 +15,7 @@ use super::Admitted;
 use super::batch::Batch;
 use super::commit::Writer;
 use crate::error::EngineError;
+use crate::metric;
 
 /// A subject and where it is found before and after the change.
 pub(super) struct Found {
@@ -31,6 +32,9 @@ impl Writer {
     /// engine; a change that does not fit its mapping is an answer.
     pub(super) fn admit(&mut self, batch: &mut Batch, change: &Change) -> Result<Admitted, EngineError> {
         let (admitted, fate) = self.judge(batch, change)?;
+        if fate == Fate::Duplicate {
+            metric::duplicate(change.source.as_str());
+        }
         batch.tallies.entry(change.source.clone()).or_default().count(fate);
         batch.spans.entry(change.source.clone()).or_default().extend(change);
         if change.producer_id.is_none() {

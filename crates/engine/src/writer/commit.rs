@@ -158,6 +158,8 @@ impl Writer {
                 self.advance(&mut batch, &appended)?;
                 let events = built.decoded.finish(&appended, &self.router);
                 self.payloads.push(&events, appended.end);
+                let headers = events.iter().map(|event| &event.header);
+                headers.for_each(|one| metric::stored(one.source.as_str(), one.change_type.as_str()));
                 self.announce(batch, events);
                 Ok(())
             }

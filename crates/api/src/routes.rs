@@ -1,0 +1,119 @@
+//! The routes: method, path, who may ask, handler. One table, which the router, the access check, the tests
+//! and the reference read; a route without a word on access cannot be written.
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header;
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, Router, delete, get, post};
+use writ_engine::config::Scope;
+use writ_model::code;
+
+use crate::problem::{self, Problem};
+use crate::serve::Patience;
+use crate::{App, intake, operate, read};
+
+/// Who may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody who reaches the listener.
+    Open,
+    /// Holders of a token with this scope.
+    Scope(Scope),
+    /// The source checks a signature; where it has none, holders of an `ingest` token.
+    Source,
+}
+
+/// One route.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// `GET`, `POST`, `DELETE`.
+    pub method: &'static str,
+    /// With `{name}` for each parameter.
+    pub path: &'static str,
+    /// Who may ask.
+    pub access: Access,
+    handler: fn() -> MethodRouter<App>,
+}
+
+const READ: Access = Access::Scope(Scope::Read);
+const OPERATE: Access = Access::Scope(Scope::Operate);
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    access: Access,
+    handler: fn() -> MethodRouter<App>,
+) -> Route {
+    Route { method, path, access, handler }
+}
+
+/// Every route.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    route("GET", "/healthz", Access::Open, || get(|| async { "ok\n" })),
+    route("GET", "/readyz", Access::Open, || get(ready)),
+    route("GET", "/metrics", READ, || get(metrics)),
+    route("POST", "/v1/intake/{source}", Access::Source, || post(intake::take)),
+    route("GET", "/v1/status", READ, || get(read::status)),
+    route("GET", "/v1/events/{id}", READ, || get(read::event)),
+    route("GET", "/v1/subjects/{id}/events", READ, || get(read::subject)),
+    route("GET", "/v1/withheld", READ, || get(read::withheld)),
+    route("GET", "/v1/replays", READ, || get(read::replays)),
+    route("DELETE", "/v1/replays/{id}", OPERATE, || delete(operate::cancel_replay)),
+    route("GET", "/v1/subscribers/{name}/dead-letters", READ, || get(read::dead_letters)),
+    route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/redrive", OPERATE, || post(operate::redrive)),
+    route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", OPERATE, || post(operate::discard)),
+    route("POST", "/v1/subscribers/{name}/pause", OPERATE, || post(operate::pause)),
+    route("POST", "/v1/subscribers/{name}/resume", OPERATE, || post(operate::resume)),
+    route("POST", "/v1/subscribers/{name}/replays", OPERATE, || post(operate::replay)),
+];
+
+pub(crate) fn router(app: App, patience: Patience) -> Router {
+    let add = |router: Router<App>, route: &Route| router.route(route.path, guarded(route, &app));
+    let routes = ROUTES.iter().fold(Router::new(), add);
+    routes
+        .fallback(|| async { Problem::not_found("there is nothing at this path") })
+        .layer(map_response(problem::unify))
+        .layer(Extension(patience))
+        .with_state(app)
+}
+
+fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
+    let handler = (route.handler)();
+    match route.access {
+        Access::Open | Access::Source => handler,
+        Access::Scope(scope) => handler.route_layer(from_fn_with_state((app.clone(), scope), admit)),
+    }
+}
+
+/// Lets a request through whose token has the scope; the caller's name goes with it. Acts need an engine
+/// that will carry them out.
+async fn admit(
+    State((app, scope)): State<(App, Scope)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let caller = app.tokens.require(request.headers(), scope)?;
+    if scope == Scope::Operate && !app.engine.is_running() {
+        return Err(stopping());
+    }
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
+    if app.engine.is_running() { Ok("ready\n") } else { Err(stopping()) }
+}
+
+fn stopping() -> Problem {
+    let remedy = "wait for the next start";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::NOT_RUNNING, "the engine is stopping", remedy)
+}
+
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (kind, app.recorder.render())
+}

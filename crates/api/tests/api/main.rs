@@ -1,0 +1,13 @@
+//! The HTTP API over a real engine: a store in a temporary folder, two push sources, a file subscriber.
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
+
+mod access;
+mod bounds;
+mod client;
+mod intake;
+mod metrics;
+mod operate;
+mod privacy;
+mod read;
+mod rig;
+mod stopping;
