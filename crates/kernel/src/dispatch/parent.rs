@@ -51,6 +51,7 @@ pub(super) struct Turn<'a> {
     pub(super) now: Now,
     pub(super) attempts: &'a mut Attempts,
     pub(super) effects: &'a mut Vec<Effect>,
+    pub(super) is_draining: bool,
 }
 
 impl Turn<'_> {
@@ -69,6 +70,7 @@ pub struct Dispatch {
     deadlines: BTreeSet<(Moment, LaneId)>,
     deadline_of: BTreeMap<LaneId, Moment>,
     next_lane: u16,
+    is_draining: bool,
 }
 
 impl Dispatch {
@@ -83,6 +85,7 @@ impl Dispatch {
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
             next_lane,
+            is_draining: false,
         }
     }
 
@@ -133,6 +136,14 @@ impl Dispatch {
         self.lanes.iter().map(|(id, lane)| (*id, lane))
     }
 
+    /// From now on nothing is sent or read: attempts in flight end and are journaled. The drain itself is not
+    /// journaled, for it must not outlive the process.
+    pub fn drain(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.is_draining = true;
+        let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.route(now, id, effects, |_, _| {}));
+    }
+
     /// Tells at once what lanes have gathered: cursors and settlements. For an orderly stop.
     pub fn flush(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let ids: Vec<LaneId> = self.lanes.keys().copied().collect();
@@ -164,10 +175,11 @@ impl Dispatch {
         act: impl FnOnce(&mut Lane, &mut Turn<'_>),
     ) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let mut turn = Turn { now, attempts: &mut self.attempts, effects };
+        let is_draining = self.is_draining;
+        let mut turn = Turn { now, attempts: &mut self.attempts, effects, is_draining };
         act(lane, &mut turn);
         lane.proceed(&mut turn);
-        let deadline = lane.deadline(now.moment);
+        let deadline = lane.deadline(now.moment, is_draining);
         if lane.state() == State::Over {
             self.lanes.remove(&id);
             self.attempts.lane_of.retain(|_, lane| *lane != id);

@@ -33,7 +33,7 @@ impl Flight {
 impl Lane {
     /// Brings the lane to rest after a fact or the passing of time.
     pub(super) fn proceed(&mut self, turn: &mut Turn<'_>) {
-        if self.state == State::Running {
+        if self.state == State::Running && !turn.is_draining {
             self.wake(turn);
             self.start_redrives(turn);
             self.send(turn);
@@ -46,8 +46,8 @@ impl Lane {
     }
 
     /// When the lane has something to do although nothing happens.
-    pub(super) fn deadline(&self, now: Moment) -> Option<Moment> {
-        let waits = if self.state == State::Running {
+    pub(super) fn deadline(&self, now: Moment, is_draining: bool) -> Option<Moment> {
+        let waits = if self.state == State::Running && !is_draining {
             let may_send = self.has_place() && self.breaker.admits() && self.backlog.is_ready();
             let paced = self.pace.deadline(now).filter(|_| may_send);
             let lingers = self.linger_until.filter(|_| may_send && self.pace.permits(now));

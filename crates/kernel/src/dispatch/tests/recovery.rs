@@ -93,3 +93,32 @@ fn replays_are_bounded_cancelled_and_taken_up_where_they_were() {
         .any(|e| matches!(e, Effect::Read { lane: l, from: Offset(5), .. } if *l == lane));
     assert!(reads);
 }
+
+#[test]
+fn a_drain_sends_nothing_more_and_leaves_lanes_and_replays_running_for_the_next_start() {
+    let mut bench = bench(config());
+    let now = bench.clock();
+    let order = Order::new("again", Offset(1), Offset(9), None);
+    let replay = bench.dispatch.replay(now, LANE, order, &mut bench.effects).expect("starts");
+    bench.offer(vec![item(1, 1), item(2, 1)]);
+    bench.tell(Fact::Offered(replay, vec![item(1, 1)], Offset(2)));
+    let flying = bench.sent();
+    bench.dispatch.drain(now, &mut bench.effects);
+    bench.effects.clear();
+    for (id, _) in flying {
+        bench.tell(Fact::Answered(id, http(200)));
+    }
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.offsets(), Vec::<Vec<u64>>::new(), "the next event of the subject waits");
+    let states: Vec<String> = bench
+        .journal()
+        .into_iter()
+        .filter_map(|fact| match fact {
+            ControlFact::Replay(progress) => Some(progress.state),
+            ControlFact::Lane(change) => Some(change.state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states, ["running"], "only the replay's progress, and it still runs");
+    assert_eq!(bench.cursor().watermark, Offset(2));
+}
