@@ -1,23 +1,22 @@
 //! Carries out one attempt: gathers the views, calls the connector once, reports what came back.
 
-use std::sync::Arc;
-
 use writ_connectors::subscriber::{Parcel, ParcelItem, Subscriber};
 use writ_kernel::dispatch::Attempt;
 use writ_kernel::dispatch::attempt::Delivery;
 use writ_model::delivery::{Answer, Fault};
 
 use crate::clock;
-use crate::hub::reader::ColdReader;
-use crate::payload::Event;
+use crate::hub::reader::{ColdReader, Unreadable};
 
 /// Makes the attempt; always returns an answer.
 pub(crate) async fn attempt(attempt: &Attempt, subscriber: &dyn Subscriber, cold: &ColdReader) -> Answer {
     let mut items = Vec::with_capacity(attempt.deliveries.len());
     for delivery in &attempt.deliveries {
         match parcel_item(delivery, cold).await {
-            Some(item) => items.push(item),
-            None => return unsendable(attempt.deliveries.len(), items.len()),
+            Ok(Some(item)) => items.push(item),
+            Ok(None) => return unsendable(attempt.deliveries.len(), items.len()),
+            // Our own disk's trouble, not the event's: it is tried again.
+            Err(Unreadable) => return Answer::Failed(Fault::SendBroken),
         }
     }
     subscriber.deliver(Parcel { items, at: clock::wall() }).await
@@ -29,8 +28,8 @@ fn unsendable(count: usize, index: usize) -> Answer {
     Answer::PerItem((0..count).map(|at| Answer::Failed(each(at))).collect())
 }
 
-async fn parcel_item(delivery: &Delivery, cold: &ColdReader) -> Option<ParcelItem> {
-    let event: Arc<Event> = cold.event(delivery.offset()).await?;
-    let view = event.view()?;
-    Some(ParcelItem { view, delivery_id: delivery.delivery_id(), attempt: delivery.number() })
+async fn parcel_item(delivery: &Delivery, cold: &ColdReader) -> Result<Option<ParcelItem>, Unreadable> {
+    let view = cold.event(delivery.offset()).await?.and_then(|event| event.view());
+    let item = |view| ParcelItem { view, delivery_id: delivery.delivery_id(), attempt: delivery.number() };
+    Ok(view.map(item))
 }

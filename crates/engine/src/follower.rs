@@ -1,30 +1,39 @@
 //! The follower thread: behind the commits, derives state and publishes the audit log.
 //!
-//! It reads the log like any reader, so a restart simply goes on from what state and tiles already hold. Its
-//! errors stop nothing: the log is the truth, and the next start catches up. They are logged and counted.
+//! It reads the log like any reader, so a restart simply goes on from what state and tiles already hold. An
+//! error stops nothing at first: the log is the truth, and what was asked for is answered when it is caught up.
+//! One that stays ends the engine, for only a new opening of state and audit log mends that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use writ_kernel::dispatch::{self, LaneId};
-use writ_kernel::settle::Open;
+use writ_kernel::settle::{self, Open};
+use writ_model::code::{self, Code};
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 use writ_store::log::{LogReader, Record};
 use writ_store::state::{OpenEvent, State};
 
 use crate::audit::AuditWriter;
+use crate::error::EngineError;
 use crate::hub::Fact;
 use crate::hub::lanes::dead_letter_items;
-use crate::hub::reader::{ColdReader, SharedVault};
+use crate::hub::reader::{ColdReader, SharedVault, Unreadable};
 use crate::metric;
 
 /// Bytes read in one step.
 const STEP_BYTES: usize = 4 << 20;
 
+/// It looks at the log no more often than this when nothing wakes it.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
 /// State is synced this often; what it lags by is applied again after a crash.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
+
+/// Failing for so long, the follower gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What wakes the follower.
 pub(crate) enum Wake {
@@ -45,109 +54,137 @@ pub(crate) struct Follower {
     pub(crate) audit: AuditWriter,
     pub(crate) wakes: Receiver<Wake>,
     pub(crate) facts: tokio::sync::mpsc::UnboundedSender<Fact>,
-    pub(crate) names: BTreeMap<String, LaneId>,
+    pub(crate) names: BTreeMap<SubscriberName, LaneId>,
     pub(crate) cold: ColdReader,
     pub(crate) vault: SharedVault,
     pub(crate) checkpoint_every: Duration,
 }
 
 impl Follower {
-    /// Runs until told to stop.
-    pub(crate) fn run(mut self) {
+    /// Runs until told to stop, or until it has failed for too long.
+    pub(crate) fn run(mut self) -> Result<(), EngineError> {
         let (mut synced, mut published) = (Instant::now(), Instant::now());
+        let mut asked = VecDeque::new();
+        let mut failing: Option<Instant> = None;
         loop {
-            let due = self.checkpoint_every.min(SYNC_EVERY);
-            let wake = match self.wakes.recv_timeout(due) {
-                Ok(wake) => wake,
-                Err(RecvTimeoutError::Timeout) => Wake::Grown,
-                Err(RecvTimeoutError::Disconnected) => Wake::Stop,
-            };
-            self.follow();
-            match wake {
-                Wake::Grown => {}
-                Wake::Load { from, limit } => self.load(from, limit),
-                Wake::DeadLetters { lane, subject } => self.dead_letters(lane, subject),
-                Wake::Stop => return self.finish(),
+            let wake = self.wait();
+            let is_last = matches!(wake, Wake::Stop);
+            if matches!(wake, Wake::Load { .. } | Wake::DeadLetters { .. }) {
+                asked.push_back(wake);
             }
-            if published.elapsed() >= self.checkpoint_every {
-                self.publish();
+            let mut result = self.follow().and_then(|()| self.answer(&mut asked));
+            if is_last || published.elapsed() >= self.checkpoint_every {
+                result = result.and(self.publish());
                 published = Instant::now();
             }
-            if synced.elapsed() >= SYNC_EVERY {
-                self.sync();
+            if is_last || synced.elapsed() >= SYNC_EVERY {
+                result = result.and(self.sync());
                 synced = Instant::now();
             }
+            match result {
+                Ok(()) => failing = None,
+                Err(Failed(error)) if failing.get_or_insert_with(Instant::now).elapsed() > PATIENCE => {
+                    return Err(error);
+                }
+                Err(Failed(error)) => {
+                    tracing::error!(code = error.code.id, error = %error, "follower failed")
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(&self) -> Wake {
+        match self.wakes.recv_timeout(self.checkpoint_every.clamp(SHORTEST_WAIT, SYNC_EVERY)) {
+            Ok(wake) => wake,
+            Err(RecvTimeoutError::Timeout) => Wake::Grown,
+            Err(RecvTimeoutError::Disconnected) => Wake::Stop,
         }
     }
 
     /// Applies everything that is committed.
-    fn follow(&mut self) {
+    fn follow(&mut self) -> Result<(), Failed> {
         loop {
-            let records = match self.log.read(self.state.applied(), STEP_BYTES) {
-                Ok(records) => records,
-                Err(error) => return failed("read the log", &error),
-            };
-            let Some(last) = records.last().map(Record::offset) else { return };
-            if let Err(error) = self.audit.take(&records) {
-                return failed("write tiles", &error);
-            }
-            if let Err(error) = self.state.apply(&records, last.next()) {
-                return failed("apply to state", &error);
-            }
+            let read = self.log.read(self.state.applied(), STEP_BYTES);
+            let records = read.map_err(|error| Failed::when("read the log", error.code(), &error))?;
+            let Some(last) = records.last().map(Record::offset) else { return Ok(()) };
+            let taken = self.audit.take(&records);
+            taken.map_err(|error| Failed::when("write the audit log", error.code(), &error))?;
+            let applied = self.state.apply(&records, last.next());
+            applied.map_err(|error| Failed::when("apply the log to state", error.code(), &error))?;
             metric::applied(last.next());
         }
     }
 
-    fn load(&self, from: Offset, limit: usize) {
-        let open = self.state.open_events(from, limit + 1).unwrap_or_else(|error| {
-            failed("load open events", &error);
-            Vec::new()
-        });
-        let more = open.len() > limit;
-        let open = open.into_iter().take(limit).map(|event| self.open(event)).collect();
-        let fact = writ_kernel::settle::Fact::Loaded { open, more };
-        drop(self.facts.send(Fact::Settle(fact)));
+    /// Answers what was asked, in order. Only when all that is committed is applied: an answer out of stale
+    /// or unreadable state would pass for the whole truth.
+    fn answer(&self, asked: &mut VecDeque<Wake>) -> Result<(), Failed> {
+        while let Some(wake) = asked.front() {
+            let fact = match wake {
+                Wake::Load { from, limit } => Fact::Settle(self.load(*from, *limit)?),
+                Wake::DeadLetters { lane, subject } => Fact::Dispatch(self.dead_letters(*lane, *subject)?),
+                Wake::Grown | Wake::Stop => unreachable!("nothing is asked"),
+            };
+            drop(self.facts.send(fact));
+            asked.pop_front();
+        }
+        Ok(())
     }
 
-    fn open(&self, event: OpenEvent) -> Open {
-        let lanes = self.cold.load(event.offset).map(|event| event.lanes.clone()).unwrap_or_default();
-        let lane = |name: &SubscriberName| self.names.get(name.as_str()).copied();
-        let settled = event.settled.into_iter().filter_map(|(who, how)| Some((lane(&who)?, how))).collect();
+    fn load(&self, from: Offset, limit: usize) -> Result<settle::Fact, Failed> {
+        let found = self.state.open_events(from, limit + 1);
+        let found = found.map_err(|error| Failed::when("load open events", error.code(), &error))?;
+        let more = found.len() > limit;
+        let mut open = Vec::with_capacity(found.len().min(limit));
+        for event in found.into_iter().take(limit) {
+            open.push(self.open(event)?);
+        }
+        Ok(settle::Fact::Loaded { open, more })
+    }
+
+    fn open(&self, event: OpenEvent) -> Result<Open, Failed> {
+        let stored = self.cold.load(event.offset).map_err(|Unreadable| Failed::unreadable())?;
+        let lanes = stored.map(|event| event.lanes.clone()).unwrap_or_default();
+        let settled = event.settled.into_iter().filter_map(|(who, how)| Some((*self.names.get(&who)?, how)));
+        let settled = settled.collect();
         let OpenEvent { offset, event_id, intent_index, settle_by, .. } = event;
-        Open { offset, event_id, intent_index, settle_by, lanes, settled }
+        Ok(Open { offset, event_id, intent_index, settle_by, lanes, settled })
     }
 
-    fn dead_letters(&self, lane: LaneId, subject: SubjectId) {
-        let name = self.names.iter().find(|(_, id)| **id == lane).map(|(name, _)| name.as_str());
-        let items = name.map(|name| dead_letter_items(self.state.as_ref(), &self.cold, name, subject));
-        let fact = dispatch::Fact::DeadLettersRead(lane, subject, items.unwrap_or_default());
-        drop(self.facts.send(Fact::Dispatch(fact)));
+    fn dead_letters(&self, lane: LaneId, subject: SubjectId) -> Result<dispatch::Fact, Failed> {
+        let name = self.names.iter().find(|(_, id)| **id == lane).map(|(name, _)| name);
+        let name = name.expect("lanes that park have a configured subscriber");
+        let items = dead_letter_items(self.state.as_ref(), &self.cold, name, subject);
+        let items = items.map_err(|Unreadable| Failed::unreadable())?;
+        Ok(dispatch::Fact::DeadLettersRead(lane, subject, items))
     }
 
-    fn publish(&mut self) {
-        if let Err(error) = self.audit.publish() {
-            failed("publish a checkpoint", &error);
-        }
+    fn publish(&mut self) -> Result<(), Failed> {
+        let published = self.audit.publish();
+        published.map_err(|error| Failed::when("publish a checkpoint", error.code(), &error))
     }
 
-    fn sync(&self) {
-        if let Err(error) = self.state.sync() {
-            failed("sync state", &error);
-        }
+    fn sync(&self) -> Result<(), Failed> {
+        let synced = self.state.sync();
+        synced.map_err(|error| Failed::when("sync state", error.code(), &error))?;
         let synced = self.vault.lock().unwrap_or_else(PoisonError::into_inner).sync();
-        if let Err(error) = synced {
-            failed("sync last-known states", &error);
-        }
-    }
-
-    fn finish(mut self) {
-        self.follow();
-        self.publish();
-        self.sync();
+        synced.map_err(|error| Failed::when("sync last-known states", error.code(), &error))
     }
 }
 
-fn failed(tried: &'static str, error: &dyn std::fmt::Display) {
-    metric::follower_error(tried);
-    tracing::error!(tried, error = %error, "follower failed; it goes on at the next commit");
+/// One step failed; counted.
+struct Failed(EngineError);
+
+impl Failed {
+    fn when(tried: &'static str, code: Code, error: &dyn std::fmt::Display) -> Self {
+        metric::follower_error(tried);
+        let remedy = "check the disk; if it stays, start the engine again: it catches up from the log";
+        Self(EngineError::new(code, tried, error, remedy))
+    }
+
+    fn unreadable() -> Self {
+        Self::when("read an event", code::SYNC_FAILED, &"log or vault did not give it; see above")
+    }
 }

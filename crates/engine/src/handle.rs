@@ -18,7 +18,7 @@ use writ_store::state::State;
 
 use crate::error::EngineError;
 use crate::hub::command::Command;
-use crate::hub::reader::ColdReader;
+use crate::hub::reader::{ColdReader, Unreadable};
 use crate::payload::Payloads;
 use crate::source::SourceStatus;
 use crate::writer::{Submission, WriterHandle};
@@ -326,7 +326,8 @@ impl EngineHandle {
     }
 
     async fn trace_offset(&self, offset: Offset) -> Result<Option<Trace>, EngineError> {
-        let Some(event) = self.shared.cold.event(offset).await else { return Ok(None) };
+        let event = self.shared.cold.event(offset).await.map_err(|Unreadable| unreadable(offset))?;
+        let Some(event) = event else { return Ok(None) };
         let settled = self.shared.state.acknowledgements(offset).map_err(state_failed)?;
         let name = |lane: &writ_kernel::dispatch::LaneId| {
             self.shared.subscribers.get(usize::from(lane.0)).map(ToString::to_string)
@@ -368,4 +369,14 @@ fn state_failed(error: writ_store::error::StateError) -> EngineError {
 fn unknown_subscriber(name: &str) -> EngineError {
     let tried = format!("find subscriber {name:?}");
     EngineError::new(code::SUBSCRIBER_UNKNOWN, &tried, "not configured", "see `writ status` for the names")
+}
+
+fn unreadable(offset: Offset) -> EngineError {
+    let tried = format!("read the event at offset {offset}");
+    EngineError::new(
+        code::SYNC_FAILED,
+        &tried,
+        "log or vault did not give it; see the engine's log",
+        "ask again",
+    )
 }

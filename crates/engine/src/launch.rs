@@ -1,6 +1,6 @@
 //! Puts the workers together: writer, follower, hub, and the channels between them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -33,7 +33,7 @@ use crate::opened::Store;
 use crate::payload::Payloads;
 use crate::recovery::{self, failed};
 use crate::writer::quota::Quota;
-use crate::writer::{Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Taken, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
@@ -125,7 +125,7 @@ impl<'a> Parts<'a> {
         wakes: sync_mpsc::Receiver<Wake>,
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
     ) -> Result<Follower, EngineError> {
-        let names = (0..).zip(lanes).map(|(number, lane)| (lane.name.to_string(), LaneId(number)));
+        let names = (0..).zip(lanes).map(|(number, lane)| (lane.name.clone(), LaneId(number)));
         let reader: Box<dyn LogReader> = log.reader();
         Ok(Follower {
             log: reader,
@@ -211,11 +211,14 @@ impl<'a> Parts<'a> {
         let covered = recovery::covered(sources.clone(), self.state.as_ref())?;
         let accounting = recovery::accounting(sources, self.state.as_ref())?;
         let floor = recovery::clock_floor(&log)?;
+        let runtime = tokio::runtime::Handle::current();
         let config = self.config;
         Ok(Writer {
             tenant: config.tenant.clone(),
             clock: self.clock,
-            hlc: HybridClock::new(NODE, floor, DRIFT_MAX),
+            hlc: HybridClock::new(NODE, floor.hlc_millis, DRIFT_MAX),
+            latest: floor.latest,
+            runtime,
             sequencer: Sequencer::new(|slot| log.tail(slot)),
             gate: self.gate(&judges.policy),
             ticket: 0,
@@ -238,10 +241,9 @@ impl<'a> Parts<'a> {
             log: Box::new(log),
             covered,
             accounting,
-            taken: BTreeMap::new(),
-            failed_runs: BTreeSet::new(),
-            carried: Vec::new(),
-            carried_leaves: Vec::new(),
+            taken: Taken::default(),
+            failed_runs: BTreeMap::new(),
+            carried: FromHub::default(),
             wake,
             committed,
         })

@@ -3,6 +3,7 @@
 //! lane had read from disk. What is in neither is read again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use writ_attest::leaf::EventFacts;
@@ -77,7 +78,7 @@ pub(crate) struct Stretch {
 /// What memory can say to it.
 #[derive(Debug)]
 pub(crate) enum Offering {
-    /// Nothing past `from` is committed.
+    /// Nothing past `from` may be shown yet.
     AtHead,
     /// `from` is before what memory holds: read the disk.
     Cold,
@@ -91,7 +92,8 @@ struct Ring {
     bytes: usize,
     /// Every committed event from here on is in the ring.
     start: Offset,
-    /// The log's committed end.
+    /// Up to here the hub knows what was committed: nothing behind it is shown to a lane, so that settlement
+    /// hears of an event before any lane can settle it.
     end: Offset,
 }
 
@@ -108,6 +110,8 @@ pub(crate) struct Payloads {
     ring: Mutex<Ring>,
     shelf: Mutex<Shelf>,
     ring_bytes_max: usize,
+    /// The log's committed end, which the hub may be some commits behind.
+    committed: AtomicU64,
 }
 
 /// The shelf's share of the ring's bound.
@@ -128,10 +132,15 @@ impl Payloads {
     /// Empty, with the log's end as it was at the start.
     pub(crate) fn new(end: Offset, ring_bytes_max: usize) -> Self {
         let ring = Ring { events: VecDeque::new(), bytes: 0, start: end, end };
-        Self { ring: Mutex::new(ring), shelf: Mutex::new(Shelf::default()), ring_bytes_max }
+        Self {
+            ring: Mutex::new(ring),
+            shelf: Mutex::new(Shelf::default()),
+            ring_bytes_max,
+            committed: AtomicU64::new(end.0),
+        }
     }
 
-    /// Takes one commit's events; drops the oldest beyond the bound.
+    /// The hub's word: it knows of one commit's events. Drops the oldest beyond the bound.
     pub(crate) fn push(&self, events: &[Arc<Event>], end: Offset) {
         let mut ring = lock(&self.ring);
         for event in events {
@@ -176,8 +185,18 @@ impl Payloads {
         lock(&self.shelf).events.get(&offset).map(Arc::clone)
     }
 
-    /// The committed end.
+    /// The writer's word: the log is durable up to here.
+    pub(crate) fn committed(&self, end: Offset) {
+        self.committed.store(end.0, Ordering::Release);
+    }
+
+    /// The log's committed end.
     pub(crate) fn end(&self) -> Offset {
+        Offset(self.committed.load(Ordering::Acquire))
+    }
+
+    /// Up to here lanes may be shown events.
+    pub(crate) fn shown(&self) -> Offset {
         lock(&self.ring).end
     }
 

@@ -3,11 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use writ_attest::acks;
+use writ_attest::leaf::Leaf;
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_model::code;
 use writ_model::control::Covered;
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::time::Timestamp;
 use writ_store::error::StateError;
 use writ_store::log::{Log, LogReader, Record};
 use writ_store::seal;
@@ -59,8 +62,11 @@ fn remember(
     let key = vault.key(part.subject_id, part.generation, Purpose::Content);
     let Some(key) = key.map_err(|error| failed("read a key", &error))? else { return Ok(None) };
     let private = seal::open(part, &event.header, &key).map_err(|error| failed("open an event", &error))?;
-    let hash =
-        |key| writ_kernel::identity::key_hash(&secrets.tenant_key, &event.header.tenant, &private.table, key);
+    let header = &event.header;
+    let hash = |key| {
+        let table = &private.table;
+        writ_kernel::identity::key_hash(&secrets.tenant_key, &header.tenant, &header.source, table, key)
+    };
     let key_hash = hash(&private.key);
     let old_key_hash = private.old_key.as_ref().map(hash).filter(|old| *old != key_hash);
     Ok(Some(Remember {
@@ -71,30 +77,46 @@ fn remember(
     }))
 }
 
-/// The largest clock value in the log: the new clock starts above it.
-pub(crate) fn clock_floor(log: &dyn Log) -> Result<u64, EngineError> {
+/// What the clocks of this run start above.
+#[derive(Default)]
+pub(crate) struct Floor {
+    /// The largest hybrid clock value in the log.
+    pub(crate) hlc_millis: u64,
+    /// The time of the log's last leaf.
+    pub(crate) latest: Timestamp,
+}
+
+/// Read from the log's tail.
+pub(crate) fn clock_floor(log: &dyn Log) -> Result<Floor, EngineError> {
     let mut reader = log.reader();
     let (start, end) = (log.start().0, log.end().0);
     let mut back = 1024;
     loop {
         let from = end.saturating_sub(back).max(start);
-        let mut floor = 0;
+        let (mut hlc_millis, mut last_leaf) = (0, Vec::new());
         let mut at = Offset(from);
         while at.0 < end {
             let records = read(reader.as_mut(), at)?;
             let Some(last) = records.last().map(Record::offset) else { break };
             at = last.next();
             for record in records {
-                if let Record::Event(event) = record {
-                    floor = floor.max(event.header.hlc.millis);
+                match record {
+                    Record::Event(event) => hlc_millis = hlc_millis.max(event.header.hlc.millis),
+                    Record::Leaf(_, _, bytes) => last_leaf = bytes,
+                    Record::Fact(..) => {}
                 }
             }
         }
-        if floor > 0 || from == start {
-            return Ok(floor);
+        if hlc_millis > 0 || from == start {
+            return Ok(Floor { hlc_millis, latest: time_of(&last_leaf) });
         }
         back *= 8;
     }
+}
+
+fn time_of(leaf: &[u8]) -> Timestamp {
+    let leaf = Leaf::parse(acks::split(leaf).0);
+    leaf.map(|leaf| Timestamp(leaf.timestamp().micros())).unwrap_or_default()
 }
 
 fn read(log: &mut dyn LogReader, from: Offset) -> Result<Vec<Record>, EngineError> {

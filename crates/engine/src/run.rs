@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use writ_connectors::secret::Secrets;
+use writ_model::code;
 use writ_store::state::State;
 
 use crate::assemble::{self, Assembled, Pull};
@@ -31,7 +32,7 @@ pub struct Running {
     hub_stop: watch::Sender<bool>,
     writer: WriterHandle,
     threads: Vec<JoinHandle<()>>,
-    failure: oneshot::Receiver<EngineError>,
+    failure: mpsc::UnboundedReceiver<EngineError>,
 }
 
 /// Opens everything and starts. On an error nothing runs.
@@ -64,16 +65,22 @@ fn launch(config: &Config, assembled: Assembled, store: Store) -> Result<Running
     let shared = parts.shared(wires.commands, push);
     let handle = parts.handle.clone();
     let writer = parts.writer(log, Judges { policy, registry, mappings }, wires.wake, wires.committed)?;
-    let (failed_tx, failure) = oneshot::channel();
+    let (failed, failure) = mpsc::unbounded_channel();
+    let alarm = |worker| Alarm { worker, failed: failed.clone(), is_armed: true };
+    let (of_writer, of_follower, of_hub) = (alarm("the writer"), alarm("the follower"), alarm("the hub"));
     let threads = vec![
-        spawn("writ-writer", move || report(writer.run(wires.work), failed_tx))?,
-        spawn("writ-follower", move || follower.run())?,
+        spawn("writ-writer", move || of_writer.watch(writer.run(wires.work)))?,
+        spawn("writ-follower", move || of_follower.watch(follower.run()))?,
     ];
+    let hub = async move {
+        hub.run(wires.inbox).await;
+        of_hub.watch(Ok(()));
+    };
     let mut running = Running {
         handle: EngineHandle { shared: Arc::new(shared) },
         stop: watch::Sender::new(false),
         sources: JoinSet::new(),
-        hub: tokio::spawn(hub.run(wires.inbox)),
+        hub: tokio::spawn(hub),
         hub_stop: wires.hub_stop,
         writer: handle,
         threads,
@@ -88,10 +95,30 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread.map_err(|error| failed(&format!("start thread {name}"), &error))
 }
 
-fn report(result: Result<(), EngineError>, failed: oneshot::Sender<EngineError>) {
-    if let Err(error) = result {
-        tracing::error!(code = error.code.id, error = %error, "the writer stopped");
-        drop(failed.send(error));
+/// Tells that a worker ended which should not have: with an error, or, being dropped unheard, by a panic.
+struct Alarm {
+    worker: &'static str,
+    failed: mpsc::UnboundedSender<EngineError>,
+    is_armed: bool,
+}
+
+impl Alarm {
+    fn watch(mut self, result: Result<(), EngineError>) {
+        self.is_armed = false;
+        if let Err(error) = result {
+            tracing::error!(code = error.code.id, error = %error, "{} stopped", self.worker);
+            drop(self.failed.send(error));
+        }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if self.is_armed {
+            let cause = format!("{} ended unexpectedly", self.worker);
+            let remedy = "start it again: it recovers from the log; then report this";
+            drop(self.failed.send(EngineError::new(code::SYNC_FAILED, "run the engine", cause, remedy)));
+        }
     }
 }
 
@@ -112,11 +139,11 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until the writer stops with an error; for ever when it does not.
+    /// Waits until a worker stops that should not; for ever when none does.
     pub async fn failed(&mut self) -> EngineError {
-        match (&mut self.failure).await {
-            Ok(error) => error,
-            Err(_) => std::future::pending().await,
+        match self.failure.recv().await {
+            Some(error) => error,
+            None => std::future::pending().await,
         }
     }
 

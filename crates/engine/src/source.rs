@@ -96,7 +96,8 @@ impl Runner {
         self.phase("starting", None);
         let feed = Feed { emit, durable, stop: self.stop.clone() };
         let (done, completed) = mpsc::unbounded_channel();
-        let run = Run { number: NEXT_RUN.fetch_add(1, Ordering::Relaxed), done };
+        let number = NEXT_RUN.fetch_add(1, Ordering::Relaxed);
+        let run = Run { source: self.name.clone(), number, done };
         let pump = Pump {
             name: self.name.clone(),
             writer: self.writer.clone(),

@@ -101,9 +101,16 @@ impl Prf {
     }
 }
 
-/// Finds a subject without storing its natural key.
-pub fn key_hash(key: &Key, tenant: &TenantId, table: &str, record: &RecordKey) -> KeyHash {
-    let prf = Prf::new(key, "writ/record-key").text(tenant.as_str()).text(table);
+/// Finds a subject without storing its natural key. Keys are a source's own: customer 17 of two shops is two
+/// people, though their tables have the same name.
+pub fn key_hash(
+    key: &Key,
+    tenant: &TenantId,
+    source: &SourceName,
+    table: &str,
+    record: &RecordKey,
+) -> KeyHash {
+    let prf = Prf::new(key, "writ/record-key").text(tenant.as_str()).text(source.as_str()).text(table);
     KeyHash(record.0.iter().fold(prf, |prf, part| prf.text(part)).finish())
 }
 
@@ -323,10 +330,25 @@ mod tests {
     #[test]
     fn record_keys_are_hashed_by_column() {
         let hash = |parts: &[&str]| {
-            key_hash(&KEY, &tenant(), "t", &RecordKey(parts.iter().map(|p| (*p).to_owned()).collect()))
+            let record = RecordKey(parts.iter().map(|p| (*p).to_owned()).collect());
+            key_hash(&KEY, &tenant(), &SourceName::new("crm").expect("a name"), "t", &record)
         };
         assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
         assert_ne!(hash(&["ab"]), hash(&["ab", ""]));
+    }
+
+    #[test]
+    fn the_same_key_in_tables_of_the_same_name_is_another_record_in_another_source() {
+        let hash = |name| {
+            key_hash(
+                &KEY,
+                &tenant(),
+                &SourceName::new(name).expect("a name"),
+                "customers",
+                &RecordKey(vec!["17".into()]),
+            )
+        };
+        assert_ne!(hash("shop-a"), hash("shop-b"));
     }
 
     #[test]

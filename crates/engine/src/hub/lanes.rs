@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use writ_connectors::subscriber::Subscriber;
+use writ_kernel::dispatch::dead_letter::REDRIVE_ITEMS_MAX;
 use writ_kernel::dispatch::{Item, LaneId, lane};
 use writ_kernel::route::Router;
 use writ_model::envelope::ClearHeader;
@@ -11,7 +12,7 @@ use writ_model::id::{Offset, SubjectId, SubscriberName};
 use writ_model::taxonomy::PriorityClass;
 use writ_store::state::State;
 
-use super::reader::ColdReader;
+use super::reader::{ColdReader, Unreadable};
 use crate::assemble::LanePart;
 
 /// One configured subscriber.
@@ -66,6 +67,11 @@ impl Lanes {
         Self { state, live, replays: BTreeMap::new(), failures: BTreeMap::new() }
     }
 
+    /// Lets go of the replays that are over.
+    pub(crate) fn keep_replays(&mut self, runs: impl Fn(LaneId) -> bool) {
+        self.replays.retain(|lane, _| runs(*lane));
+    }
+
     pub(crate) fn add_replay(&mut self, id: String, replay: LaneId, base: LaneId) {
         self.replays.insert(replay, (id, base));
     }
@@ -86,11 +92,6 @@ impl Lanes {
 
     fn live_of(&self, id: LaneId) -> LaneId {
         self.replays.get(&id).map_or(id, |(_, base)| *base)
-    }
-
-    /// Live lanes and replays.
-    pub(crate) fn all(&self) -> Vec<LaneId> {
-        self.live_ids().chain(self.replays.keys().copied()).collect()
     }
 
     pub(crate) fn live_ids(&self) -> impl Iterator<Item = LaneId> + use<> {
@@ -127,20 +128,24 @@ impl Lanes {
     }
 }
 
-/// Dead letters that one redrive reads at most.
-const SEQUENCE_MAX: usize = 10_000;
-
-/// One subject's dead letters at one subscriber, as items in order. Blocking.
+/// One subject's dead letters at one subscriber, as items in order, the first of them at least; `Err` when the
+/// disk does not give one of them now. Blocking.
 pub(crate) fn dead_letter_items(
     state: &dyn State,
     cold: &ColdReader,
-    subscriber: &str,
+    subscriber: &SubscriberName,
     subject: SubjectId,
-) -> Vec<Item> {
-    let Ok(name) = SubscriberName::new(subscriber) else { return Vec::new() };
-    let letters = state.dead_letters(&name, before(subject), SEQUENCE_MAX).unwrap_or_default();
-    let mine = letters.into_iter().take_while(|letter| letter.subject_id == subject);
-    mine.filter_map(|letter| cold.load(letter.offset)).map(|event| event.item(subscriber)).collect()
+) -> Result<Vec<Item>, Unreadable> {
+    let letters = state.dead_letters(subscriber, before(subject), REDRIVE_ITEMS_MAX).map_err(|error| {
+        tracing::error!(subscriber = %subscriber, error = %error, "dead letters cannot be read");
+        Unreadable
+    })?;
+    let mut items = Vec::new();
+    for letter in letters.into_iter().take_while(|letter| letter.subject_id == subject) {
+        let event = cold.load(letter.offset)?;
+        items.extend(event.map(|event| event.item(subscriber.as_str())));
+    }
+    Ok(items)
 }
 
 /// The place just before a subject's first dead letter.

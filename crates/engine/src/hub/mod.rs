@@ -15,6 +15,7 @@ use writ_kernel::dispatch::{self, Dispatch, LaneId};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle::{self, Settlement};
 use writ_model::delivery::{Answer, AttemptId};
+use writ_model::id::Offset;
 use writ_model::time::Moment;
 
 use self::command::Command;
@@ -30,6 +31,8 @@ const FACTS_PER_TURN: usize = 256;
 /// One commit's events, as the writer announces them.
 pub(crate) struct Committed {
     pub(crate) events: Vec<Arc<Event>>,
+    /// The log's end after it.
+    pub(crate) end: Offset,
 }
 
 /// What tasks send back.

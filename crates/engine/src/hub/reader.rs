@@ -1,10 +1,12 @@
 //! Reads committed events that memory no longer holds: for lanes that lag, for retries, for traces.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use writ_kernel::dispatch::{Item, LaneId};
 use writ_kernel::route::Router;
 use writ_model::cloudevent::Placement;
+use writ_model::envelope::PrivatePart;
 use writ_model::id::Offset;
 use writ_store::log::{LogReader, Record, StoredEvent};
 use writ_store::seal;
@@ -18,6 +20,13 @@ pub(crate) type SharedVault = Arc<Mutex<Box<dyn Vault>>>;
 
 /// Bytes of log that one cold read covers at most; a lane that matches little reads again.
 const COLD_READ_BYTES: usize = 1 << 20;
+
+/// A lane whose read failed asks again after this.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The disk or the vault did not give it now; the reason is logged. It may be asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable;
 
 /// Reads from disk, opens payloads, shares what it read. Cheap to clone.
 #[derive(Clone)]
@@ -43,64 +52,77 @@ impl ColdReader {
     }
 
     /// One event, from memory or disk; `None` when it is not (or no longer) in the log.
-    pub(crate) async fn event(&self, offset: Offset) -> Option<Arc<Event>> {
+    pub(crate) async fn event(&self, offset: Offset) -> Result<Option<Arc<Event>>, Unreadable> {
         if let Some(event) = self.shared.payloads.get(offset) {
-            return Some(event);
+            return Ok(Some(event));
         }
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || shared.load(offset)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || shared.load(offset)).await.unwrap_or(Err(Unreadable))
     }
 
     /// One event, from memory or disk. Blocking.
-    pub(crate) fn load(&self, offset: Offset) -> Option<Arc<Event>> {
-        self.shared.payloads.get(offset).or_else(|| self.shared.load(offset))
+    pub(crate) fn load(&self, offset: Offset) -> Result<Option<Arc<Event>>, Unreadable> {
+        self.shared.payloads.get(offset).map_or_else(|| self.shared.load(offset), |event| Ok(Some(event)))
     }
 
-    /// Matching items from `stretch.from` on and where to read on. Blocking.
-    pub(crate) fn offer(
+    /// Matching items from `stretch.from` on and where to read on; nothing read on, after a while, when the
+    /// disk does not give them.
+    pub(crate) async fn offer(
         &self,
         base: LaneId,
-        subscriber: &str,
+        subscriber: String,
         stretch: Stretch,
-    ) -> Option<(Vec<Item>, Offset)> {
-        self.shared.offer(base, subscriber, stretch)
+    ) -> (Vec<Item>, Offset) {
+        let shared = Arc::clone(&self.shared);
+        let read = tokio::task::spawn_blocking(move || shared.offer(base, &subscriber, stretch)).await;
+        if let Ok(Ok(offered)) = read {
+            return offered;
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+        (Vec::new(), stretch.from)
     }
 
     /// Records as they are stored. Blocking.
-    pub(crate) fn records(&self, from: Offset, bytes_max: usize) -> Vec<Record> {
+    pub(crate) fn records(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
         self.shared.read(from, bytes_max)
     }
 }
 
 impl Shared {
-    fn read(&self, from: Offset, bytes_max: usize) -> Vec<Record> {
+    fn read(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        match log.read(from, bytes_max) {
-            Ok(records) => records,
-            Err(error) => {
-                tracing::error!(offset = from.0, error = %error, "log read failed");
-                Vec::new()
-            }
-        }
+        log.read(from, bytes_max).map_err(|error| {
+            tracing::error!(offset = from.0, error = %error, "log read failed");
+            Unreadable
+        })
     }
 
-    fn load(&self, offset: Offset) -> Option<Arc<Event>> {
-        let first = self.read(offset, 1).into_iter().next()?;
-        let Record::Event(stored) = first else { return None };
-        if stored.offset != offset {
-            return None;
-        }
-        let event = Arc::new(self.open(*stored));
+    fn load(&self, offset: Offset) -> Result<Option<Arc<Event>>, Unreadable> {
+        let first = self.read(offset, 1)?.into_iter().next();
+        let Some(Record::Event(stored)) = first.filter(|record| record.offset() == offset) else {
+            return Ok(None);
+        };
+        let event = Arc::new(self.open(*stored)?);
         self.payloads.shelve(Arc::clone(&event));
-        Some(event)
+        Ok(Some(event))
     }
 
-    fn offer(&self, base: LaneId, subscriber: &str, stretch: Stretch) -> Option<(Vec<Item>, Offset)> {
-        let records = self.read(stretch.from, COLD_READ_BYTES.min(stretch.bytes_max.max(1 << 16)));
-        let mut next = records.last()?.offset().next();
+    fn offer(
+        &self,
+        base: LaneId,
+        subscriber: &str,
+        stretch: Stretch,
+    ) -> Result<(Vec<Item>, Offset), Unreadable> {
+        let shown = self.payloads.shown();
+        let records = self.read(stretch.from, COLD_READ_BYTES.min(stretch.bytes_max.max(1 << 16)))?;
+        // At least one is stored there: a lane whose stretch begins at the end is not sent to the disk.
+        let mut next = records.last().ok_or(Unreadable)?.offset().next().min(shown);
         let mut items = Vec::new();
         let mut bytes = 0;
         for record in records {
+            if record.offset() >= shown {
+                break;
+            }
             let Record::Event(stored) = record else { continue };
             let class = stored.decision.class;
             if !self.router.matches(&stored.header, class).any(|lane| lane == usize::from(base.0)) {
@@ -111,17 +133,17 @@ impl Shared {
                 next = stored.offset;
                 break;
             }
-            let event = Arc::new(self.open(*stored));
+            let event = Arc::new(self.open(*stored)?);
             items.push(event.item(subscriber));
             self.payloads.shelve(event);
         }
-        Some((items, next))
+        Ok((items, next))
     }
 
-    fn open(&self, stored: StoredEvent) -> Event {
-        let private = self.private(&stored);
+    fn open(&self, stored: StoredEvent) -> Result<Event, Unreadable> {
+        let private = self.private(&stored)?;
         let lanes = wanted(&self.router, &stored.header, stored.decision.class);
-        Event {
+        Ok(Event {
             offset: stored.offset,
             placement: Placement { sequence: stored.sequence, class: stored.decision.class },
             header: stored.header,
@@ -133,24 +155,23 @@ impl Shared {
             lanes,
             private,
             view: OnceLock::new(),
-        }
+        })
     }
 
     /// The payload; `None` when its key was destroyed or it does not open (which is logged).
-    fn private(&self, stored: &StoredEvent) -> Option<writ_model::envelope::PrivatePart> {
-        let part = stored.parts.first()?;
+    fn private(&self, stored: &StoredEvent) -> Result<Option<PrivatePart>, Unreadable> {
+        let Some(part) = stored.parts.first() else { return Ok(None) };
         let vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
         let key = vault.key(part.subject_id, part.generation, Purpose::Content);
         drop(vault);
-        match key {
-            Ok(Some(key)) => seal::open(part, &stored.header, &key)
-                .inspect_err(|error| tracing::error!(offset = stored.offset.0, error = %error, "payload does not open"))
-                .ok(),
-            Ok(None) => None,
-            Err(error) => {
-                tracing::error!(offset = stored.offset.0, error = %error, "key vault failed");
-                None
-            }
-        }
+        let key = key.map_err(|error| {
+            tracing::error!(offset = stored.offset.0, error = %error, "key vault failed");
+            Unreadable
+        })?;
+        let open = |key| seal::open(part, &stored.header, &key);
+        let opened = key.map(open).transpose().inspect_err(
+            |error| tracing::error!(offset = stored.offset.0, error = %error, "payload does not open"),
+        );
+        Ok(opened.ok().flatten())
     }
 }

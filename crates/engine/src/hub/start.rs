@@ -42,6 +42,7 @@ impl Hub {
         let (id, now) = (order.id.clone(), self.clock.now());
         match self.dispatch.replay(now, base, order, &mut self.dispatch_effects) {
             Ok(lane) => {
+                self.lanes.keep_replays(|lane| self.dispatch.lane(lane).is_some());
                 self.lanes.add_replay(id, lane, base);
                 true
             }
@@ -53,7 +54,8 @@ impl Hub {
     }
 
     pub(super) fn cancel_replay(&mut self, id: &str) -> bool {
-        let Some(lane) = self.lanes.replay(id) else { return false };
+        let running = self.lanes.replay(id).filter(|lane| self.dispatch.lane(*lane).is_some());
+        let Some(lane) = running else { return false };
         self.take(super::Fact::Dispatch(writ_kernel::dispatch::Fact::Cancel(lane)));
         true
     }

@@ -4,7 +4,6 @@ use tokio::task::JoinError;
 use writ_kernel::dispatch::{self, Attempt, Effect, LaneId, Note};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle;
-use writ_model::control::ControlFact;
 use writ_model::delivery::{Answer, AttemptId};
 use writ_model::id::SubjectId;
 
@@ -33,6 +32,7 @@ impl Hub {
 
     pub(super) fn committed(&mut self, committed: Committed) {
         let open = committed.events.iter().map(|event| open(event)).collect();
+        self.payloads.push(&committed.events, committed.end);
         self.take(Fact::Settle(settle::Fact::Stored(open)));
         let waiting: Vec<(LaneId, Stretch)> = std::mem::take(&mut self.waiting).into_iter().collect();
         waiting.into_iter().for_each(|(lane, stretch)| self.read(lane, stretch));
@@ -108,9 +108,8 @@ impl Hub {
             }
             Offering::Cold => {
                 let (cold, facts, name) = (self.cold.clone(), self.facts.clone(), name.to_owned());
-                tokio::task::spawn_blocking(move || {
-                    let (items, next) =
-                        cold.offer(base, &name, stretch).unwrap_or((Vec::new(), stretch.from));
+                tokio::spawn(async move {
+                    let (items, next) = cold.offer(base, name, stretch).await;
                     drop(facts.send(Fact::Dispatch(dispatch::Fact::Offered(lane, items, next))));
                 });
             }
@@ -135,10 +134,7 @@ impl Hub {
 
     /// Stops new attempts; those in flight end by their own time-outs.
     pub(super) fn drain(&mut self) {
-        for lane in self.lanes.all() {
-            self.take(Fact::Dispatch(dispatch::Fact::Pause(lane)));
-        }
-        self.dispatch_effects.retain(|effect| !is_lane_state(effect));
+        self.dispatch.drain(self.clock.now(), &mut self.dispatch_effects);
     }
 
     /// Last journal facts on the way out.
@@ -147,11 +143,6 @@ impl Hub {
         self.dispatch.flush(now, &mut self.dispatch_effects);
         self.carry_out();
     }
-}
-
-/// A drain's pause is not an operator's: it must not outlive the process.
-fn is_lane_state(effect: &Effect) -> bool {
-    matches!(effect, Effect::Journal(ControlFact::Lane(_)))
 }
 
 fn open(event: &Event) -> settle::Open {

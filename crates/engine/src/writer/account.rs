@@ -12,7 +12,6 @@ use writ_model::id::SourceName;
 use super::batch::{Batch, Span};
 use super::commit::Writer;
 use super::leaf::{self, SHARD};
-use crate::clock;
 use crate::error::EngineError;
 
 /// A source is one partition of itself; the leaf's field is for sources that will have several.
@@ -32,7 +31,7 @@ impl Writer {
     }
 
     fn accounting_leaf(
-        &self,
+        &mut self,
         source: &SourceName,
         seq: u64,
         tally: &Tally,
@@ -62,7 +61,7 @@ impl Writer {
             refused: tally.refused,
             range: range_commitment(&key, &self.origin, &range),
             shard: SHARD.to_owned(),
-            timestamp: leaf::time(clock::wall()),
+            timestamp: leaf::time(self.stamp()),
         };
         leaf::bytes(&Leaf::Accounting(Box::new(leaf)))
     }

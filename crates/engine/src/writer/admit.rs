@@ -6,7 +6,7 @@ use writ_kernel::detect;
 use writ_kernel::identity::{self, Origin};
 use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen};
-use writ_model::id::{EventId, Generation, KeyHash, SubjectId};
+use writ_model::id::{EventId, Generation, KeyHash, RecordKey, SubjectId};
 use writ_model::mapping::TableMapping;
 use writ_model::time::Timestamp;
 use writ_store::vault::{Subject, SubjectKey};
@@ -31,13 +31,16 @@ impl Writer {
     /// Admits one change into the batch. An error here is the vault's or the random source's and stops the
     /// engine; a change that does not fit its mapping is an answer.
     pub(super) fn admit(&mut self, batch: &mut Batch, change: &Change) -> Result<Admitted, EngineError> {
-        let (admitted, fate) = self.judge(batch, change)?;
+        let was_read = self.was_read(batch, change);
+        let duplicate = (Admitted::Duplicate, Fate::Duplicate);
+        let (admitted, fate) = if was_read { duplicate } else { self.judge(batch, change)? };
         if fate == Fate::Duplicate {
             metric::duplicate(change.source.as_str());
         }
         batch.tallies.entry(change.source.clone()).or_default().count(fate);
         batch.spans.entry(change.source.clone()).or_default().extend(change);
-        if change.producer_id.is_none() {
+        // What the log covers never goes back, or the rest of what is read again would be taken for new.
+        if change.producer_id.is_none() && !was_read {
             let Change { source, incarnation, position, .. } = change;
             let covered =
                 Covered { source: source.clone(), incarnation: incarnation.clone(), position: *position };
@@ -47,9 +50,6 @@ impl Writer {
     }
 
     fn judge(&mut self, batch: &mut Batch, change: &Change) -> Result<(Admitted, Fate), EngineError> {
-        if self.was_read(batch, change) {
-            return Ok((Admitted::Duplicate, Fate::Duplicate));
-        }
         let Some(mapping) = self.mapping(change) else {
             return Ok((Admitted::Unmapped, Fate::Silent));
         };
@@ -90,7 +90,7 @@ impl Writer {
             return Ok(None);
         }
         let id = self.intake_id(change);
-        let seen = match batch.taken.get(&id).or_else(|| self.taken.get(&id)) {
+        let seen = match batch.taken.get(&id).or_else(|| self.taken.get(id)) {
             Some(seen) => Some(seen.clone()),
             None => self.state.intake(id).map_err(|error| super::failure::state_failed(&error))?,
         };
@@ -107,14 +107,14 @@ impl Writer {
         identity::causation_id(&self.secrets.event_id_key, &Origin::of(&self.tenant, change), Timestamp(0))
     }
 
-    fn take_push(&self, batch: &mut Batch, change: &Change, content_hash: String, admitted: &Admitted) {
+    fn take_push(&mut self, batch: &mut Batch, change: &Change, content_hash: String, admitted: &Admitted) {
         let events = match admitted {
             Admitted::Accepted(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
             Admitted::Kept(..) => 1,
             Admitted::Duplicate | Admitted::Conflict | Admitted::Unchanged | Admitted::Unmapped => 0,
         };
         let causation_id = self.intake_id(change);
-        let at = crate::clock::wall();
+        let at = self.stamp();
         let seen = IntakeSeen { causation_id, source: change.source.clone(), content_hash, events, at };
         batch.taken.insert(causation_id, seen.clone());
         batch.facts.push(ControlFact::Intake(seen));
@@ -125,9 +125,20 @@ impl Writer {
         mapped.cloned().or_else(|| typed(change))
     }
 
+    fn key_hash(&self, change: &Change, key: &RecordKey) -> KeyHash {
+        let Self { secrets, tenant, .. } = self;
+        identity::key_hash(&secrets.tenant_key, tenant, &change.source, &change.table, key)
+    }
+
+    /// The change's key belonged to a record that this very batch gives another: the vault has to learn of
+    /// that before a new subject can be created under it.
+    pub(super) fn takes_over_a_key(&self, batch: &Batch, change: &Change) -> bool {
+        !batch.given_away.is_empty() && batch.given_away.contains(&self.key_hash(change, &change.key))
+    }
+
     /// The record's subject: where its key was before the change, else where it is now, else drawn anew.
     fn subject(&self, batch: &Batch, change: &Change) -> Result<Found, EngineError> {
-        let hash = |key| identity::key_hash(&self.secrets.tenant_key, &self.tenant, &change.table, key);
+        let hash = |key| self.key_hash(change, key);
         let key_hash = hash(&change.key);
         if let Some(old) = change.old_key.as_ref().map(hash).filter(|old| *old != key_hash)
             && let Some(subject) = self.find(batch, old)?

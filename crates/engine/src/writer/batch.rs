@@ -1,11 +1,12 @@
 //! One commit under construction. Everything in it is tentative: nothing of the writer's lasting state moves
 //! until the append has returned.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::oneshot;
 use writ_kernel::admission::Tally;
 use writ_kernel::gate::Cleared;
+use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
 use writ_model::id::{EventId, KeyHash, Offset, SourceName};
@@ -51,13 +52,12 @@ pub(super) struct Batch {
     pub(super) facts: Vec<ControlFact>,
     /// Leaves of the changes in this batch: refused with them.
     pub(super) leaves: Vec<Vec<u8>>,
-    /// Facts of the hub: carried into the next commit when this one is refused.
-    pub(super) hub_facts: Vec<ControlFact>,
-    /// Final leaves: carried likewise.
-    pub(super) hub_leaves: Vec<Vec<u8>>,
+    pub(super) hub: FromHub,
     pub(super) subjects: Vec<NewSubject>,
     pub(super) remembers: Vec<Remember>,
     pub(super) overlay: Overlay,
+    /// Key hashes whose subjects this batch moves to others.
+    pub(super) given_away: BTreeSet<KeyHash>,
     pub(super) covered: BTreeMap<SourceName, Covered>,
     pub(super) taken: BTreeMap<EventId, IntakeSeen>,
     pub(super) tallies: BTreeMap<SourceName, Tally>,
@@ -65,11 +65,19 @@ pub(super) struct Batch {
     pub(super) accounted: BTreeMap<SourceName, u64>,
     pub(super) progress: BTreeMap<SourceName, SourceProgress>,
     pub(super) waiters: Vec<Waiter>,
-    pub(super) loads: Vec<Deferred>,
     /// How full the commit is, in changes.
     pub(super) load: usize,
     /// Changes whose room is given back when the commit is over, whatever came of it.
     pub(super) permits: usize,
+}
+
+/// What the hub asked for. Nobody else would ask again: carried into the next commit when one is refused.
+#[derive(Default)]
+pub(crate) struct FromHub {
+    pub(super) facts: Vec<ControlFact>,
+    /// Their leaves are written at the commit, so that a leaf's time is never older than its commit.
+    pub(super) finished: Vec<Finished>,
+    pub(super) loads: Vec<Deferred>,
 }
 
 /// What the follower is told once this commit is done.
@@ -77,6 +85,20 @@ pub(super) struct Batch {
 pub(super) enum Deferred {
     Load { from: Offset, limit: usize },
     DeadLetters { lane: writ_kernel::dispatch::LaneId, subject: writ_model::id::SubjectId },
+}
+
+impl FromHub {
+    pub(super) fn is_empty(&self) -> bool {
+        self.facts.is_empty() && self.finished.is_empty() && self.loads.is_empty()
+    }
+
+    /// Puts what was asked for earlier before what is here.
+    pub(super) fn put_before(&mut self, mut earlier: Self) {
+        std::mem::swap(self, &mut earlier);
+        self.facts.append(&mut earlier.facts);
+        self.finished.append(&mut earlier.finished);
+        self.loads.append(&mut earlier.loads);
+    }
 }
 
 impl Span {
@@ -95,7 +117,7 @@ impl Batch {
     /// Nothing that the log would have to hold.
     pub(super) fn has_nothing_to_append(&self) -> bool {
         let changes = self.events.is_empty() && self.facts.is_empty() && self.leaves.is_empty();
-        changes && self.hub_facts.is_empty() && self.hub_leaves.is_empty() && self.progress.is_empty()
+        changes && self.hub.facts.is_empty() && self.hub.finished.is_empty() && self.progress.is_empty()
     }
 
     /// How far each source is read and covered when this commit is durable.
@@ -111,6 +133,7 @@ impl Batch {
         set(&mut subject.last_known, change.change_type, change.attributes.clone());
         if let Some(old) = change.old_key_hash {
             self.overlay.insert(old, None);
+            self.given_away.insert(old);
         }
         self.overlay.insert(change.key_hash, Some(subject.clone()));
         self.remembers.push(change);

@@ -50,9 +50,11 @@ impl Writer {
             commit.events.push(event);
             decoded.push(unplaced);
         }
-        commit.facts = batch.hub_facts.iter().cloned().chain(batch.facts.drain(..)).collect();
+        let finals = self.finals(batch)?;
+        commit.facts =
+            batch.hub.facts.iter().cloned().chain(finals.fact).chain(batch.facts.drain(..)).collect();
         commit.facts.extend(batch.progress_facts());
-        commit.leaves = batch.hub_leaves.iter().cloned().chain(batch.leaves.drain(..)).collect();
+        commit.leaves = finals.leaves.into_iter().chain(batch.leaves.drain(..)).collect();
         Ok(Built { commit, decoded: Decoded(decoded) })
     }
 

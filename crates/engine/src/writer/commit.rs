@@ -12,9 +12,10 @@ use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::gate::machine::Gate;
 use writ_kernel::route::Router;
-use writ_model::control::{ControlFact, Covered, IntakeSeen};
-use writ_model::id::{Epoch, EventId, SourceName, SubscriberName, TenantId};
+use writ_model::control::Covered;
+use writ_model::id::{Epoch, Offset, SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
+use writ_model::time::Timestamp;
 use writ_policy::Engine as Policy;
 use writ_schema::registry::Registry;
 use writ_store::error::AppendError;
@@ -22,11 +23,12 @@ use writ_store::log::Log;
 use writ_store::state::State;
 use writ_store::vault::{TenantSecrets, Vault};
 
-use super::batch::{Batch, Deferred, Reply, Waiter};
+use super::batch::{Batch, Deferred, FromHub, Reply, Waiter};
 use super::failure::{append_failed, is_passing, vault_failed};
 use super::quota::Quota;
+use super::taken::Taken;
 use super::{Admitted, CHANGES_PER_COMMIT, Run, Submission, Work, WriterHandle};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::error::EngineError;
 use crate::follower::Wake;
 use crate::hub::Committed;
@@ -34,8 +36,8 @@ use crate::hub::reader::SharedVault;
 use crate::metric;
 use crate::payload::Payloads;
 
-/// Pushes taken since derived state caught up, at most; beyond it the oldest are looked up on disk.
-const TAKEN_MAX: usize = 16 * CHANGES_PER_COMMIT;
+/// What the hub asked for in a commit that was refused is tried again after this, though nothing else comes.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Everything the writer owns or reads.
 pub(crate) struct Writer {
@@ -61,11 +63,14 @@ pub(crate) struct Writer {
     pub(crate) settle_within: Duration,
     pub(crate) quota: Option<Quota>,
     pub(crate) covered: BTreeMap<SourceName, Covered>,
-    pub(crate) taken: BTreeMap<EventId, IntakeSeen>,
+    pub(crate) taken: Taken,
     pub(crate) accounting: BTreeMap<SourceName, u64>,
-    pub(crate) failed_runs: std::collections::BTreeSet<u64>,
-    pub(crate) carried: Vec<ControlFact>,
-    pub(crate) carried_leaves: Vec<Vec<u8>>,
+    /// The last run of each source of which something was refused.
+    pub(crate) failed_runs: BTreeMap<SourceName, u64>,
+    pub(crate) carried: FromHub,
+    /// The latest time that was written: leaves and events never go back behind it.
+    pub(crate) latest: Timestamp,
+    pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) wake: Sender<Wake>,
     pub(crate) committed: mpsc::Sender<Committed>,
     pub(crate) handle: WriterHandle,
@@ -74,13 +79,16 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Runs until told to stop, or until an error that only a restart mends.
-    pub(crate) fn run(mut self, mut work: mpsc::UnboundedReceiver<Work>) -> Result<(), EngineError> {
-        while let Some(first) = work.blocking_recv() {
-            let mut batch = Batch {
-                hub_facts: std::mem::take(&mut self.carried),
-                hub_leaves: std::mem::take(&mut self.carried_leaves),
-                ..Batch::default()
-            };
+    pub(crate) fn run(mut self, work: mpsc::UnboundedReceiver<Work>) -> Result<(), EngineError> {
+        let result = self.work_off(work);
+        // Nobody gives room back any more: who waits for it would wait for ever.
+        self.handle.room.close();
+        result
+    }
+
+    fn work_off(&mut self, mut work: mpsc::UnboundedReceiver<Work>) -> Result<(), EngineError> {
+        while let Some(first) = self.next(&mut work) {
+            let mut batch = Batch::default();
             let mut next = Some(first);
             let mut is_last = false;
             while let Some(work_item) = next {
@@ -97,13 +105,30 @@ impl Writer {
         Ok(())
     }
 
-    fn take(&mut self, batch: &mut Batch, work: Work) -> Result<(), EngineError> {
+    /// The next work; no work, after a while, when something waits to be committed again.
+    fn next(&self, work: &mut mpsc::UnboundedReceiver<Work>) -> Option<Work> {
+        if self.carried.is_empty() {
+            return work.blocking_recv();
+        }
+        let next = async { tokio::time::timeout(AGAIN_AFTER, work.recv()).await };
+        self.runtime.block_on(next).unwrap_or_else(|_| Some(Work::Facts(Vec::new())))
+    }
+
+    pub(super) fn take(&mut self, batch: &mut Batch, work: Work) -> Result<(), EngineError> {
         match work {
-            Work::Changes(submission, run) => self.take_changes(batch, submission, run)?,
-            Work::Facts(facts) => batch.hub_facts.extend(facts),
-            Work::Finals(finished) => self.finals(batch, &finished)?,
-            Work::Load { from, limit } => batch.loads.push(Deferred::Load { from, limit }),
-            Work::DeadLetters { lane, subject } => batch.loads.push(Deferred::DeadLetters { lane, subject }),
+            Work::Changes(submission, run) => return self.take_changes(batch, submission, run),
+            Work::Facts(facts) => {
+                batch.load += facts.len();
+                batch.hub.facts.extend(facts);
+            }
+            Work::Finals(finished) => {
+                batch.load += finished.len();
+                batch.hub.finished.extend(finished);
+            }
+            Work::Load { from, limit } => batch.hub.loads.push(Deferred::Load { from, limit }),
+            Work::DeadLetters { lane, subject } => {
+                batch.hub.loads.push(Deferred::DeadLetters { lane, subject });
+            }
             Work::Stop => {}
         }
         Ok(())
@@ -117,7 +142,8 @@ impl Writer {
     ) -> Result<(), EngineError> {
         batch.load += submission.changes.len().max(1);
         batch.permits += submission.changes.len();
-        if run.as_ref().is_some_and(|run| self.failed_runs.contains(&run.number)) {
+        let failed = self.failed_runs.get(&submission.source);
+        if run.as_ref().is_some_and(|run| failed == Some(&run.number)) {
             return Ok(());
         }
         if let Some(Err(full)) = self.quota.as_mut().map(|quota| quota.check(submission.changes.len())) {
@@ -126,6 +152,12 @@ impl Writer {
         }
         let mut admitted: Vec<Admitted> = Vec::with_capacity(submission.changes.len());
         for change in &submission.changes {
+            if self.takes_over_a_key(batch, change)
+                && let Some(refusal) = self.commit_first(batch)?
+            {
+                self.refuse_submission(submission.reply, run, &refusal);
+                return Ok(());
+            }
             admitted.push(self.admit(batch, change)?);
         }
         if let Some(reply) = submission.reply {
@@ -138,12 +170,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the batch durable. A full disk refuses it and the engine goes on; any other failure ends it.
-    fn commit(&mut self, mut batch: Batch) -> Result<(), EngineError> {
+    /// Commits what the batch holds so far; what is still to come follows in a commit of its own.
+    fn commit_first(&mut self, batch: &mut Batch) -> Result<Option<EngineError>, EngineError> {
+        let rest = Batch { load: batch.load, ..Batch::default() };
+        self.commit(std::mem::replace(batch, rest))
+    }
+
+    /// Makes the batch durable. A full disk refuses it and the engine goes on: the refusal is returned. Any
+    /// other failure ends it.
+    pub(super) fn commit(&mut self, mut batch: Batch) -> Result<Option<EngineError>, EngineError> {
+        batch.hub.put_before(std::mem::take(&mut self.carried));
         self.account(&mut batch)?;
         if batch.has_nothing_to_append() {
-            self.announce(batch, Vec::new());
-            return Ok(());
+            let end = self.log.end();
+            self.announce(batch, Vec::new(), end);
+            return Ok(None);
         }
         if !batch.subjects.is_empty() {
             self.vault().create(&batch.subjects).map_err(|error| vault_failed(&error))?;
@@ -157,13 +198,12 @@ impl Writer {
                 metric::commit(started.elapsed().as_secs_f64(), appended.end);
                 self.advance(&mut batch, &appended)?;
                 let events = built.decoded.finish(&appended, &self.router);
-                self.payloads.push(&events, appended.end);
                 let headers = events.iter().map(|event| &event.header);
                 headers.for_each(|one| metric::stored(one.source.as_str(), one.change_type.as_str()));
-                self.announce(batch, events);
-                Ok(())
+                self.announce(batch, events, appended.end);
+                Ok(None)
             }
-            Err(error) => self.refuse(batch, error),
+            Err(error) => self.refuse(batch, &error).map(Some),
         }
     }
 
@@ -176,15 +216,13 @@ impl Writer {
         self.vault().remember(&batch.remembers, appended.end).map_err(|error| vault_failed(&error))?;
         self.covered.append(&mut batch.covered);
         self.accounting.append(&mut batch.accounted);
-        self.taken.append(&mut batch.taken);
-        if self.taken.len() > TAKEN_MAX && self.state.applied() == appended.end {
-            self.taken.clear();
-        }
+        self.taken.add(&mut batch.taken, appended.end, self.state.applied());
         Ok(())
     }
 
     /// Tells pushes, sources, the hub and the follower.
-    fn announce(&mut self, batch: Batch, events: Vec<Arc<crate::payload::Event>>) {
+    fn announce(&mut self, batch: Batch, events: Vec<Arc<crate::payload::Event>>, end: Offset) {
+        self.payloads.committed(end);
         for waiter in batch.waiters {
             match waiter {
                 Waiter::Push(reply, admitted) => drop(reply.send(Ok(admitted))),
@@ -193,9 +231,9 @@ impl Writer {
         }
         self.handle.give_back(batch.permits);
         // The hub may lag by a bounded number of commits; waiting for it here is the back-pressure.
-        drop(self.committed.blocking_send(Committed { events }));
+        drop(self.committed.blocking_send(Committed { events, end }));
         drop(self.wake.send(Wake::Grown));
-        for deferred in batch.loads {
+        for deferred in batch.hub.loads {
             drop(self.wake.send(match deferred {
                 Deferred::Load { from, limit } => Wake::Load { from, limit },
                 Deferred::DeadLetters { lane, subject } => Wake::DeadLetters { lane, subject },
@@ -204,11 +242,11 @@ impl Writer {
     }
 
     /// The append stored nothing. After a full disk: pushes are refused, sources are run again from what is
-    /// durable, the hub's facts wait for the next commit.
-    fn refuse(&mut self, batch: Batch, error: AppendError) -> Result<(), EngineError> {
-        let failure = append_failed(&error);
+    /// durable, what the hub asked for waits for the next commit.
+    fn refuse(&mut self, batch: Batch, error: &AppendError) -> Result<EngineError, EngineError> {
+        let failure = append_failed(error);
         tracing::error!(code = failure.code.id, error = %failure, "commit refused");
-        if !is_passing(&error) {
+        if !is_passing(error) {
             return Err(failure);
         }
         self.sequencer = Sequencer::new(|slot| self.log.tail(slot));
@@ -219,9 +257,8 @@ impl Writer {
             }
         }
         self.handle.give_back(batch.permits);
-        self.carried = batch.hub_facts;
-        self.carried_leaves = batch.hub_leaves;
-        Ok(())
+        self.carried.put_before(batch.hub);
+        Ok(failure)
     }
 
     /// Tells whoever sent it that it was not stored; a pull source's later changes of this run are not taken
@@ -231,9 +268,16 @@ impl Writer {
             drop(reply.send(Err(failure.clone())));
         }
         if let Some(run) = run {
-            self.failed_runs.insert(run.number);
             drop(run.done.send(Err(failure.clone())));
+            self.failed_runs.insert(run.source, run.number);
         }
+    }
+
+    /// The time now, or the latest that was written should the wall clock have gone back: the audit log's
+    /// times do not.
+    pub(super) fn stamp(&mut self) -> Timestamp {
+        self.latest = self.latest.max(clock::wall());
+        self.latest
     }
 
     pub(super) fn vault(&self) -> MutexGuard<'_, Box<dyn Vault>> {

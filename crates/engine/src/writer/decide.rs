@@ -57,8 +57,8 @@ impl Writer {
     }
 
     fn envelope(&mut self, change: &Change, found: &Found, one: Detected) -> Result<Envelope, EngineError> {
+        let recorded_at = self.stamp();
         let origin = Origin::of(&self.tenant, change);
-        let recorded_at = crate::clock::wall();
         // Every value drawn is in the log or was never seen by anybody, so the log's last is the ceiling.
         let hlc =
             self.hlc.tick(recorded_at, u64::MAX).map_err(|error| super::failure::clock_failed(&error))?;

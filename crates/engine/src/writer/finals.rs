@@ -15,45 +15,68 @@ use super::batch::Batch;
 use super::commit::Writer;
 use super::failure::vault_failed;
 use super::leaf;
-use crate::clock;
 use crate::error::EngineError;
+use crate::hub::reader::Unreadable;
 use crate::payload::Event;
 
 /// Bytes of log that are read at once when an intent is looked for.
 const INTENT_READ_BYTES: usize = 1 << 20;
 
+/// The final leaves of one commit and the fact that says which events have theirs.
+#[derive(Default)]
+pub(super) struct Finals {
+    pub(super) leaves: Vec<Vec<u8>>,
+    pub(super) fact: Option<ControlFact>,
+}
+
 impl Writer {
-    /// Adds the final leaves of events whose outcome is known, each with its acknowledgement records.
-    pub(super) fn finals(&mut self, batch: &mut Batch, finished: &[Finished]) -> Result<(), EngineError> {
-        let mut offsets = Vec::with_capacity(finished.len());
-        for one in finished {
-            if let Some(leaf) = self.final_leaf(one)? {
-                batch.hub_leaves.push(leaf);
-                offsets.push(one.offset);
+    /// The final leaves of events whose outcome is known, each with its acknowledgement records. An event that
+    /// the disk does not give now waits for a later commit.
+    pub(super) fn finals(&mut self, batch: &mut Batch) -> Result<Finals, EngineError> {
+        let mut finals = Finals::default();
+        let mut offsets = Vec::with_capacity(batch.hub.finished.len());
+        for finished in std::mem::take(&mut batch.hub.finished) {
+            match self.final_leaf(&finished)? {
+                Ok(Some(leaf)) => {
+                    finals.leaves.push(leaf);
+                    offsets.push(finished.offset);
+                    batch.hub.finished.push(finished);
+                }
+                Ok(None) => {}
+                Err(Unreadable) => self.carried.finished.push(finished),
             }
         }
-        if !offsets.is_empty() {
-            batch.hub_facts.push(ControlFact::Finalised(Finalised { offsets }));
-        }
-        Ok(())
+        finals.fact = (!offsets.is_empty()).then_some(ControlFact::Finalised(Finalised { offsets }));
+        Ok(finals)
     }
 
-    fn final_leaf(&self, finished: &Finished) -> Result<Option<Vec<u8>>, EngineError> {
-        let Some(event) = self.cold.load(finished.offset) else {
-            tracing::error!(
-                offset = finished.offset.0,
-                "an event without a final leaf is no longer in the log"
-            );
-            return Ok(None);
+    fn final_leaf(
+        &mut self,
+        finished: &Finished,
+    ) -> Result<Result<Option<Vec<u8>>, Unreadable>, EngineError> {
+        let event = match self.cold.load(finished.offset) {
+            Ok(Some(event)) => event,
+            Ok(None) => {
+                tracing::error!(
+                    offset = finished.offset.0,
+                    "an event without a final leaf is no longer in the log"
+                );
+                return Ok(Ok(None));
+            }
+            Err(unreadable) => return Ok(Err(unreadable)),
         };
         let known = event.intent.as_ref().map(|facts| facts.as_ref().clone());
-        let Some(facts) = known.or_else(|| self.read_intent(finished)) else {
-            tracing::error!(offset = finished.offset.0, "the intent of an event was not found");
-            return Ok(None);
+        let facts = match known.map_or_else(|| self.read_intent(finished), |facts| Ok(Some(facts))) {
+            Ok(Some(facts)) => facts,
+            Ok(None) => {
+                tracing::error!(offset = finished.offset.0, "the intent of an event was not found");
+                return Ok(Ok(None));
+            }
+            Err(unreadable) => return Ok(Err(unreadable)),
         };
         let (subscriber_ack_set, records) =
             acks::seal(self.records(finished)).map_err(|error| leaf::unwritable(&error))?;
-        let at = clock::wall();
+        let at = self.stamp();
         let attestation = Attestation {
             intent_index: finished.intent_index,
             subscriber_ack_set,
@@ -64,7 +87,7 @@ impl Writer {
             facts,
         };
         let bytes = leaf::bytes(&Leaf::Attestation(Box::new(attestation)))?;
-        Ok(Some(acks::join(&bytes, &records)))
+        Ok(Ok(Some(acks::join(&bytes, &records))))
     }
 
     fn records(&self, finished: &Finished) -> Vec<AckRecord> {
@@ -118,11 +141,12 @@ impl Writer {
     }
 
     /// The facts of an intent that memory no longer holds: its leaf follows the event in the same commit.
-    fn read_intent(&self, finished: &Finished) -> Option<EventFacts> {
+    fn read_intent(&self, finished: &Finished) -> Result<Option<EventFacts>, Unreadable> {
         let mut from = finished.offset;
         loop {
-            let records = self.cold.records(from, INTENT_READ_BYTES);
-            from = records.last()?.offset().next();
+            let records = self.cold.records(from, INTENT_READ_BYTES)?;
+            let Some(last) = records.last() else { return Ok(None) };
+            from = last.offset().next();
             let mut leaves = records.iter().filter_map(|record| match record {
                 Record::Leaf(_, index, bytes) => Some((*index, bytes)),
                 Record::Event(_) | Record::Fact(..) => None,
@@ -130,10 +154,10 @@ impl Writer {
             let Some((_, bytes)) = leaves.find(|(index, _)| *index >= finished.intent_index) else {
                 continue;
             };
-            return match Leaf::parse(bytes).ok()? {
-                Leaf::Intent(intent) => Some(intent.facts),
-                Leaf::Attestation(_) | Leaf::Accounting(_) | Leaf::Withheld(_) => None,
-            };
+            return Ok(match Leaf::parse(bytes) {
+                Ok(Leaf::Intent(intent)) => Some(intent.facts),
+                Ok(Leaf::Attestation(_) | Leaf::Accounting(_) | Leaf::Withheld(_)) | Err(_) => None,
+            });
         }
     }
 }

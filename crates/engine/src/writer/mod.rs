@@ -1,8 +1,8 @@
 //! The writer thread: everything that becomes durable goes through it, one commit at a time.
 //!
 //! It takes whatever is queued, so a commit is as large as the last sync was slow. A commit fails whole: what
-//! was pushed is refused with the error, pull sources are run again from their durable progress, and the
-//! hub's facts are carried into the next commit.
+//! was pushed is refused with the error, pull sources are run again from their durable progress, and what the
+//! hub asked for is carried into the next commit.
 
 mod account;
 mod admit;
@@ -14,6 +14,9 @@ mod failure;
 mod finals;
 mod leaf;
 pub(crate) mod quota;
+mod taken;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -32,7 +35,9 @@ use writ_store::vault::SubjectKey;
 
 use crate::error::EngineError;
 
+pub(crate) use batch::FromHub;
 pub(crate) use commit::Writer;
+pub(crate) use taken::Taken;
 
 /// Changes in one commit at most; the rest waits for the next.
 const CHANGES_PER_COMMIT: usize = 4096;
@@ -67,6 +72,7 @@ pub(crate) struct Submission {
 /// A run of a pull source. When a commit fails, what the same run sent after it must not be stored.
 #[derive(Clone)]
 pub(crate) struct Run {
+    pub(crate) source: SourceName,
     pub(crate) number: u64,
     pub(crate) done: mpsc::UnboundedSender<Result<SourceProgress, EngineError>>,
 }

@@ -1,0 +1,232 @@
+//! The writer without its thread: work in, records in the log out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+
+use serde_json::json;
+use writ_kernel::route::Router;
+use writ_model::change::RowChange;
+use writ_model::control::Cursor;
+use writ_model::id::{Epoch, Incarnation, Position, RecordKey, Sequence, Slot, SubscriberName};
+use writ_model::time::Timestamp;
+use writ_model::value::{Field, Image, Value};
+use writ_policy::Bundle;
+use writ_schema::registry::Registry;
+use writ_store::error::AppendError;
+use writ_store::log::{Appended, Commit, Log, LogReader, MemoryLog, Record, StoredEvent};
+
+use super::batch::Batch;
+use super::*;
+use crate::clock;
+use crate::config::Config;
+use crate::follower::Wake;
+use crate::launch::{Judges, Parts, wires};
+use crate::{opened, recovery};
+
+/// A writer on a store of its own, and a disk that can be full.
+struct Bench {
+    writer: Writer,
+    wakes: Receiver<Wake>,
+    is_full: Arc<AtomicBool>,
+    _dir: tempfile::TempDir,
+    _runtime: tokio::runtime::Runtime,
+}
+
+struct Disk {
+    log: Box<dyn Log>,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Log for Disk {
+    fn append(&mut self, epoch: Epoch, commit: Commit) -> Result<Appended, AppendError> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(AppendError::Full { path: "log".into(), bytes: 1 });
+        }
+        self.log.append(epoch, commit)
+    }
+    fn reader(&self) -> Box<dyn LogReader> {
+        self.log.reader()
+    }
+    fn epoch(&self) -> Epoch {
+        self.log.epoch()
+    }
+    fn start(&self) -> Offset {
+        self.log.start()
+    }
+    fn end(&self) -> Offset {
+        self.log.end()
+    }
+    fn tail(&self, slot: Slot) -> Sequence {
+        self.log.tail(slot)
+    }
+    fn leaf_count(&self) -> u64 {
+        self.log.leaf_count()
+    }
+    fn truncate_before(&mut self, keep_from: Offset) -> Result<Offset, AppendError> {
+        self.log.truncate_before(keep_from)
+    }
+}
+
+fn bench() -> Bench {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = json!({ "tenant": "acme", "store": { "path": dir.path() } });
+    let config: Config = serde_json::from_value(config).expect("a configuration");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let (wires, work) = wires();
+    let store = opened::open(&config).expect("a store");
+    let (parts, log) = Parts::new(&config, store, Arc::new(Router::new(Vec::new())), work);
+    let tables =
+        json!({ "customers": { "entity": "customer", "key": ["id"], "changes": { "email": ["email"] } } });
+    let judges = Judges {
+        policy: Bundle::none().engine(),
+        registry: Arc::new(Registry::from_files(Vec::<(String, Vec<u8>)>::new()).expect("schemas")),
+        mappings: BTreeMap::from([(source(), serde_json::from_value(tables).expect("a mapping"))]),
+    };
+    let entered = runtime.enter();
+    let mut writer = parts.writer(log, judges, wires.wake, wires.committed).expect("a writer");
+    drop(entered);
+    let is_full = Arc::new(AtomicBool::new(false));
+    let log = std::mem::replace(&mut writer.log, Box::new(MemoryLog::default()));
+    writer.log = Box::new(Disk { log, is_full: Arc::clone(&is_full) });
+    Bench { writer, wakes: wires.wakes, is_full, _dir: dir, _runtime: runtime }
+}
+
+fn source() -> SourceName {
+    SourceName::new("crm").expect("a name")
+}
+
+fn progress(commit: u64) -> SourceProgress {
+    let position = Position { commit, ordinal: 0 };
+    SourceProgress { source: source(), incarnation: Incarnation("one".into()), position, snapshot: None }
+}
+
+/// An e-mail address was written at (5, ordinal).
+fn email(ordinal: u64, key: &str, address: &str) -> Change {
+    let field = Field::Seen(Value::Text(address.into()));
+    Change {
+        source: source(),
+        incarnation: Incarnation("one".into()),
+        position: Position { commit: 5, ordinal },
+        committed_at: Timestamp(1_000_000),
+        transaction: None,
+        producer_id: None,
+        table: "customers".into(),
+        row: RowChange::Upsert,
+        declared: None,
+        key: RecordKey(vec![key.into()]),
+        old_key: None,
+        before: None,
+        after: Some(Image(BTreeMap::from([("email".to_owned(), field)]).into_iter().collect())),
+    }
+}
+
+impl Bench {
+    fn submit(&mut self, changes: Vec<Change>, run: u64) -> Result<(), EngineError> {
+        let (done, mut answers) = mpsc::unbounded_channel();
+        let run = Run { source: source(), number: run, done };
+        let submission = Submission { source: source(), changes, progress: Some(progress(4)), reply: None };
+        self.work(Work::Changes(submission, Some(run)));
+        answers.try_recv().unwrap_or_else(|_| Ok(progress(0))).map(drop)
+    }
+
+    fn work(&mut self, work: Work) {
+        let mut batch = Batch::default();
+        self.writer.take(&mut batch, work).expect("the writer goes on");
+        self.writer.commit(batch).expect("the writer goes on");
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.writer.log.reader().read(Offset(0), usize::MAX).expect("the log reads")
+    }
+
+    fn events(&self) -> Vec<StoredEvent> {
+        let events = self.records().into_iter().filter_map(|record| match record {
+            Record::Event(event) => Some(*event),
+            Record::Fact(..) | Record::Leaf(..) => None,
+        });
+        events.collect()
+    }
+}
+
+#[test]
+fn a_transaction_that_is_read_again_gives_no_event_twice() {
+    let mut bench = bench();
+    let flips: Vec<Change> = [(1, "a@b.example"), (2, "c@d.example"), (3, "a@b.example"), (4, "e@f.example")]
+        .map(|(ordinal, address)| email(ordinal, "1", address))
+        .into();
+    bench.submit(flips[..3].to_vec(), 1).expect("taken");
+    bench.submit(flips, 2).expect("taken");
+    let mut ids: Vec<EventId> = bench.events().iter().map(|event| event.header.event_id).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((bench.events().len(), ids.len()), (4, 4));
+}
+
+#[test]
+fn a_record_under_a_key_that_its_batch_gave_away_is_another_subject() {
+    let mut bench = bench();
+    bench.submit(vec![email(1, "1", "a@b.example")], 1).expect("taken");
+    let rekey = Change { old_key: Some(RecordKey(vec!["1".into()])), ..email(2, "2", "a@b.example") };
+    bench.submit(vec![rekey, email(3, "1", "c@d.example"), email(4, "2", "e@f.example")], 1).expect("taken");
+    let subjects: Vec<SubjectId> = bench.events().iter().map(|event| event.header.subject_id).collect();
+    assert_eq!(subjects.len(), 4);
+    assert!(subjects[0] == subjects[1] && subjects[1] != subjects[2] && subjects[3] == subjects[0]);
+}
+
+#[test]
+fn what_the_hub_asked_for_outlives_a_refused_commit_and_keeps_its_order() {
+    let mut bench = bench();
+    let cursor = |watermark| {
+        let subscriber = SubscriberName::new("crm").expect("a name");
+        ControlFact::Cursor(Cursor {
+            subscriber,
+            epoch: Epoch(1),
+            watermark: Offset(watermark),
+            done: Vec::new(),
+        })
+    };
+    bench.is_full.store(true, Ordering::Relaxed);
+    bench.work(Work::Facts(vec![cursor(1)]));
+    bench.work(Work::Load { from: Offset(0), limit: 7 });
+    bench.work(Work::Facts(vec![cursor(2)]));
+    assert!(bench.wakes.try_iter().all(|wake| matches!(wake, Wake::Grown)), "told before it was committed");
+    bench.is_full.store(false, Ordering::Relaxed);
+    bench.work(Work::Facts(Vec::new()));
+    assert!(bench.wakes.try_iter().any(|wake| matches!(wake, Wake::Load { limit: 7, .. })));
+    let facts = bench.records().into_iter().filter_map(|record| match record {
+        Record::Fact(_, fact) => Some(fact),
+        Record::Event(_) | Record::Leaf(..) => None,
+    });
+    assert_eq!(facts.collect::<Vec<_>>(), [cursor(1), cursor(2)]);
+}
+
+#[test]
+fn what_a_run_sent_behind_a_refused_commit_is_not_taken_and_the_next_run_is() {
+    let mut bench = bench();
+    bench.is_full.store(true, Ordering::Relaxed);
+    assert!(bench.submit(vec![email(1, "1", "a@b.example")], 1).is_err());
+    bench.is_full.store(false, Ordering::Relaxed);
+    bench.submit(vec![email(2, "1", "c@d.example")], 1).expect("no answer");
+    assert_eq!(bench.events(), []);
+    bench.submit(vec![email(1, "1", "a@b.example"), email(2, "1", "c@d.example")], 2).expect("taken");
+    assert_eq!(bench.events().len(), 2);
+}
+
+#[test]
+fn a_wall_clock_that_went_back_does_not_take_the_audit_log_s_times_back() {
+    let mut bench = bench();
+    let later = Timestamp(clock::wall().0 + 3_600_000_000);
+    bench.writer.latest = later;
+    bench.submit(vec![email(1, "1", "a@b.example")], 1).expect("taken");
+    let times = bench.records().into_iter().filter_map(|record| match record {
+        Record::Leaf(_, _, bytes) => writ_attest::leaf::Leaf::parse(&bytes).ok().map(|leaf| leaf.timestamp()),
+        Record::Event(_) | Record::Fact(..) => None,
+    });
+    let times: Vec<i64> = times.map(|time| time.micros()).collect();
+    assert_eq!(times.len(), 2, "an intent and an accounting leaf");
+    assert!(times.iter().all(|time| *time >= later.0 / 1000 * 1000));
+    let floor = recovery::clock_floor(bench.writer.log.as_ref()).expect("the log reads");
+    assert!(floor.latest.0 >= later.0 / 1000 * 1000, "a restart goes on from there");
+}
