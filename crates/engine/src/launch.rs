@@ -1,6 +1,6 @@
 //! Puts the workers together: writer, follower, hub, and the channels between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -166,6 +166,7 @@ impl<'a> Parts<'a> {
             facts,
             waiting: BTreeMap::new(),
             attempts: JoinSet::new(),
+            attempt_of: HashMap::new(),
             dispatch_effects: Vec::new(),
             settle_effects,
             journal: Vec::new(),
@@ -217,6 +218,7 @@ impl<'a> Parts<'a> {
             tenant: config.tenant.clone(),
             clock: self.clock,
             hlc: HybridClock::new(NODE, floor.hlc_millis, DRIFT_MAX),
+            began: log.end(),
             latest: floor.latest,
             runtime,
             sequencer: Sequencer::new(|slot| log.tail(slot)),

@@ -153,9 +153,6 @@ impl Payloads {
             ring.bytes -= cost(&oldest);
             ring.start = oldest.offset.next();
         }
-        if ring.events.is_empty() {
-            ring.start = ring.start.max(end);
-        }
     }
 
     /// Keeps an event that was read from disk for the attempt that follows.
@@ -224,5 +221,21 @@ impl Payloads {
             items.push(event.item(subscriber));
         }
         Offering::Found(items, ring.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_writer_committed_is_not_shown_to_a_lane_before_the_hub_knows_of_it() {
+        let payloads = Payloads::new(Offset(10), 1 << 20);
+        let stretch = Stretch { from: Offset(10), items_max: 8, bytes_max: 1 << 20 };
+        payloads.committed(Offset(14));
+        assert_eq!((payloads.end(), payloads.shown()), (Offset(14), Offset(10)));
+        assert!(matches!(payloads.offer(LaneId(0), "crm", stretch), Offering::AtHead));
+        payloads.push(&[], Offset(14));
+        assert!(matches!(payloads.offer(LaneId(0), "crm", stretch), Offering::Found(_, Offset(14))));
     }
 }

@@ -6,11 +6,11 @@ pub(crate) mod reader;
 mod start;
 mod turn;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle::{self, Settlement};
@@ -61,7 +61,9 @@ pub(crate) struct Hub {
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     /// Lanes at the head, to be served by the next commit.
     pub(crate) waiting: BTreeMap<LaneId, Stretch>,
-    pub(crate) attempts: JoinSet<(AttemptId, Answer)>,
+    pub(crate) attempts: JoinSet<Answer>,
+    /// Which attempt a task makes.
+    pub(crate) attempt_of: HashMap<Id, AttemptId>,
     pub(crate) dispatch_effects: Vec<dispatch::Effect>,
     pub(crate) settle_effects: Vec<settle::Effect>,
     pub(crate) journal: Vec<writ_model::control::ControlFact>,
@@ -86,7 +88,7 @@ impl Hub {
             };
             tokio::select! {
                 Some(fact) = inbox.facts.recv() => self.take(fact),
-                Some(done) = self.attempts.join_next(), if !self.attempts.is_empty() => self.answered(done),
+                Some(done) = self.attempts.join_next_with_id(), if !self.attempts.is_empty() => self.answered(done),
                 Some(committed) = inbox.committed.recv() => self.committed(committed),
                 Some(command) = inbox.commands.recv() => self.command(command),
                 () = sleep => self.on_time(),
@@ -104,7 +106,7 @@ impl Hub {
     /// Takes what is already there, so that one turn's effects go to the writer together.
     fn drain_ready(&mut self, inbox: &mut Inbox) {
         for _ in 0..FACTS_PER_TURN {
-            if let Some(done) = self.attempts.try_join_next() {
+            if let Some(done) = self.attempts.try_join_next_with_id() {
                 self.answered(done);
             } else if let Ok(fact) = inbox.facts.try_recv() {
                 self.take(fact);

@@ -1,10 +1,10 @@
 //! One turn of the hub: a fact goes in, effects come out and are carried out, in order.
 
-use tokio::task::JoinError;
+use tokio::task::{Id, JoinError};
 use writ_kernel::dispatch::{self, Attempt, Effect, LaneId, Note};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle;
-use writ_model::delivery::{Answer, AttemptId};
+use writ_model::delivery::{Answer, Fault};
 use writ_model::id::SubjectId;
 
 use super::{Committed, Fact, Hub};
@@ -22,11 +22,14 @@ impl Hub {
         }
     }
 
-    pub(super) fn answered(&mut self, done: Result<(AttemptId, Answer), JoinError>) {
-        match done {
-            Ok((id, answer)) => self.take(Fact::Dispatch(dispatch::Fact::Answered(id, answer))),
-            // A connector that panics leaves its attempt unanswered; the lane's bound on attempts holds it.
-            Err(error) => tracing::error!(error = %error, "attempt task failed"),
+    pub(super) fn answered(&mut self, done: Result<(Id, Answer), JoinError>) {
+        let (task, answer) = done.unwrap_or_else(|error| {
+            // A connector panicked: whether anything was sent is not known.
+            tracing::error!(error = %error, "attempt task failed");
+            (error.id(), Answer::Failed(Fault::AnswerBroken))
+        });
+        if let Some(attempt) = self.attempt_of.remove(&task) {
+            self.take(Fact::Dispatch(dispatch::Fact::Answered(attempt, answer)));
         }
     }
 
@@ -125,11 +128,9 @@ impl Hub {
 
     fn send(&mut self, attempt: Attempt) {
         let Some(subscriber) = self.lanes.subscriber(attempt.lane) else { return };
-        let cold = self.cold.clone();
-        self.attempts.spawn(async move {
-            let answer = deliver::attempt(&attempt, subscriber.as_ref(), &cold).await;
-            (attempt.id, answer)
-        });
+        let (id, cold) = (attempt.id, self.cold.clone());
+        let task = async move { deliver::attempt(&attempt, subscriber.as_ref(), &cold).await };
+        self.attempt_of.insert(self.attempts.spawn(task).id(), id);
     }
 
     /// Stops new attempts; those in flight end by their own time-outs.

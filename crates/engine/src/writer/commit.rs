@@ -68,6 +68,8 @@ pub(crate) struct Writer {
     /// The last run of each source of which something was refused.
     pub(crate) failed_runs: BTreeMap<SourceName, u64>,
     pub(crate) carried: FromHub,
+    /// The log's end when this run began.
+    pub(crate) began: Offset,
     /// The latest time that was written: leaves and events never go back behind it.
     pub(crate) latest: Timestamp,
     pub(crate) runtime: tokio::runtime::Handle,

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use writ_attest::acks::{self, AckRecord, Settled};
 use writ_attest::blind::{EventBlinding, EvidenceKey, Linked, LinkedDelivery, LinkedIn};
 use writ_attest::leaf::{Attestation, EventFacts, Leaf};
+use writ_kernel::dispatch::LaneId;
 use writ_kernel::settle::Finished;
 use writ_model::control::{ControlFact, Finalised};
-use writ_model::delivery::SettledAs;
+use writ_model::delivery::{Acknowledgement, SettledAs};
+use writ_model::id::SubscriberName;
 use writ_store::log::Record;
 use writ_store::vault::Purpose;
 
 use super::batch::Batch;
 use super::commit::Writer;
-use super::failure::vault_failed;
+use super::failure::{state_failed, vault_failed};
 use super::leaf;
 use crate::error::EngineError;
 use crate::hub::reader::Unreadable;
@@ -21,6 +23,8 @@ use crate::payload::Event;
 
 /// Bytes of log that are read at once when an intent is looked for.
 const INTENT_READ_BYTES: usize = 1 << 20;
+
+type SettledAt = (SubscriberName, Acknowledgement);
 
 /// The final leaves of one commit and the fact that says which events have theirs.
 #[derive(Default)]
@@ -74,13 +78,14 @@ impl Writer {
             }
             Err(unreadable) => return Ok(Err(unreadable)),
         };
+        let settled = self.settled(finished)?;
         let (subscriber_ack_set, records) =
-            acks::seal(self.records(finished)).map_err(|error| leaf::unwritable(&error))?;
+            acks::seal(records(&settled)).map_err(|error| leaf::unwritable(&error))?;
         let at = self.stamp();
         let attestation = Attestation {
             intent_index: finished.intent_index,
             subscriber_ack_set,
-            linked: self.linked(finished, &event, &facts)?,
+            linked: self.linked(&settled, &event, &facts)?,
             timestamp: leaf::time(at),
             chain_of_custody: vec![leaf::own_step("settled", at)],
             time_anchor: None,
@@ -90,50 +95,42 @@ impl Writer {
         Ok(Ok(Some(acks::join(&bytes, &records))))
     }
 
-    fn records(&self, finished: &Finished) -> Vec<AckRecord> {
-        let record =
-            |lane: &writ_kernel::dispatch::LaneId, how: &writ_model::delivery::Acknowledgement| AckRecord {
-                subscriber: self.lane_name(*lane).to_string(),
-                settled: match how.settled {
-                    SettledAs::Acknowledged => Settled::Acknowledged,
-                    SettledAs::DeadLettered => Settled::DeadLettered,
-                    SettledAs::Withheld => Settled::Withheld,
-                    SettledAs::Pending => Settled::Pending,
-                },
-                at: leaf::time(how.at),
-                attempts: u64::from(how.attempts),
-            };
-        finished.acknowledgements.iter().map(|(lane, how)| record(lane, how)).collect()
+    /// How the event ended at each subscriber: at those it is routed to, and at those that settled it in an
+    /// earlier run and are not configured any more.
+    fn settled(&self, finished: &Finished) -> Result<Vec<SettledAt>, EngineError> {
+        let named = |(lane, how): &(LaneId, Acknowledgement)| (self.lane_name(*lane).clone(), how.clone());
+        let mut settled: Vec<SettledAt> = finished.acknowledgements.iter().map(named).collect();
+        if finished.offset < self.began {
+            let known = self.state.acknowledgements(finished.offset).map_err(|error| state_failed(&error))?;
+            settled.extend(known.into_iter().filter(|(name, _)| !self.subscribers.contains(name)));
+        }
+        settled.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(settled)
     }
 
     /// Delivery ids and response digests, committed to under the subject's evidence key; nothing once that
     /// key is destroyed.
     fn linked(
         &self,
-        finished: &Finished,
+        settled: &[SettledAt],
         event: &Arc<Event>,
         facts: &EventFacts,
     ) -> Result<Option<writ_attest::leaf::LinkedCommitment>, EngineError> {
         let header = &event.header;
         let key = self.vault().key(header.subject_id, header.generation, Purpose::Evidence);
         let Some(key) = key.map_err(|error| vault_failed(&error))? else { return Ok(None) };
-        let delivery =
-            |(lane, how): &(writ_kernel::dispatch::LaneId, writ_model::delivery::Acknowledgement)| {
-                let subscriber = self.lane_name(*lane);
-                let id = self.delivery_key.delivery_id(
-                    subscriber,
-                    &header.source,
-                    header.event_id,
-                    header.generation,
-                );
-                LinkedDelivery {
-                    subscriber: subscriber.to_string(),
-                    delivery_id: id.to_string(),
-                    answer_sha256: how.answer_sha256.clone(),
-                }
-            };
-        let mut deliveries: Vec<LinkedDelivery> = finished.acknowledgements.iter().map(delivery).collect();
-        deliveries.sort_by(|a, b| a.subscriber.cmp(&b.subscriber));
+        let delivery = |(subscriber, how): &SettledAt| {
+            let (source, id) = (&header.source, header.event_id);
+            LinkedDelivery {
+                subscriber: subscriber.to_string(),
+                delivery_id: self
+                    .delivery_key
+                    .delivery_id(subscriber, source, id, header.generation)
+                    .to_string(),
+                answer_sha256: how.answer_sha256.clone(),
+            }
+        };
+        let deliveries = settled.iter().map(delivery).collect();
         let linked = Linked { deliveries, ..Linked::default() };
         let linked = linked.to_canonical().map_err(|error| leaf::unwritable(&error))?;
         let blinding = EventBlinding::derive(&EvidenceKey::new(key.0), &self.origin, facts.event_id);
@@ -160,4 +157,19 @@ impl Writer {
             });
         }
     }
+}
+
+fn records(settled: &[SettledAt]) -> Vec<AckRecord> {
+    let record = |(subscriber, how): &SettledAt| AckRecord {
+        subscriber: subscriber.to_string(),
+        settled: match how.settled {
+            SettledAs::Acknowledged => Settled::Acknowledged,
+            SettledAs::DeadLettered => Settled::DeadLettered,
+            SettledAs::Withheld => Settled::Withheld,
+            SettledAs::Pending => Settled::Pending,
+        },
+        at: leaf::time(how.at),
+        attempts: u64::from(how.attempts),
+    };
+    settled.iter().map(record).collect()
 }

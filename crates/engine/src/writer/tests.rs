@@ -8,7 +8,8 @@ use std::sync::mpsc::Receiver;
 use serde_json::json;
 use writ_kernel::route::Router;
 use writ_model::change::RowChange;
-use writ_model::control::Cursor;
+use writ_model::control::{Cursor, SettledBatch};
+use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{Epoch, Incarnation, Position, RecordKey, Sequence, Slot, SubscriberName};
 use writ_model::time::Timestamp;
 use writ_model::value::{Field, Image, Value};
@@ -229,4 +230,32 @@ fn a_wall_clock_that_went_back_does_not_take_the_audit_log_s_times_back() {
     assert!(times.iter().all(|time| *time >= later.0 / 1000 * 1000));
     let floor = recovery::clock_floor(bench.writer.log.as_ref()).expect("the log reads");
     assert!(floor.latest.0 >= later.0 / 1000 * 1000, "a restart goes on from there");
+}
+
+#[test]
+fn a_final_leaf_names_a_subscriber_that_settled_the_event_and_is_not_configured_any_more() {
+    let mut bench = bench();
+    bench.submit(vec![email(1, "1", "a@b.example")], 1).expect("taken");
+    let [event] = bench.events().try_into().expect("one event");
+    let how = Acknowledgement {
+        settled: SettledAs::Acknowledged,
+        at: Timestamp(2_000_000),
+        attempts: 1,
+        answer_sha256: None,
+    };
+    let subscriber = SubscriberName::new("gone").expect("a name");
+    let items = vec![(event.offset, how)];
+    bench.work(Work::Facts(vec![ControlFact::Settled(SettledBatch { subscriber, items })]));
+    let end = bench.writer.log.end();
+    bench.writer.state.apply(&bench.records(), end).expect("state takes it");
+    bench.writer.began = end;
+    let (offset, event_id, intent_index) = (event.offset, event.header.event_id, event.intent_index);
+    let finished = Finished { offset, event_id, intent_index, acknowledgements: Vec::new() };
+    bench.work(Work::Finals(vec![finished]));
+    let acks = bench.records().into_iter().filter_map(|record| match record {
+        Record::Leaf(_, _, bytes) => Some(writ_attest::acks::split(&bytes).1.concat()),
+        Record::Event(_) | Record::Fact(..) => None,
+    });
+    let acks: Vec<String> = acks.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
+    assert!(acks.iter().any(|ack| ack.contains("\"gone\"") && ack.contains("acknowledged")), "{acks:?}");
 }
