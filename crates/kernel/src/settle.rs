@@ -138,11 +138,13 @@ impl Settlement {
         }
     }
 
-    fn admit(&mut self, event: Open, effects: &mut Vec<Effect>) {
+    fn admit(&mut self, mut event: Open, effects: &mut Vec<Effect>) {
         if event.offset < self.from {
             return;
         }
         self.from = event.offset.next();
+        event.lanes.sort_unstable();
+        event.lanes.dedup();
         self.due.insert((event.settle_by, event.offset));
         let offset = event.offset;
         self.window.insert(offset, event);
@@ -183,7 +185,9 @@ impl Settlement {
 
     fn finish_if_settled(&mut self, offset: Offset, effects: &mut Vec<Effect>) {
         let is_settled = |event: &Open| {
-            event.lanes.iter().all(|lane| event.settled.iter().any(|(settled, _)| settled == lane))
+            // No lane is in either list twice, so the count says of almost every event that it is not.
+            event.settled.len() >= event.lanes.len()
+                && event.lanes.iter().all(|lane| event.settled.iter().any(|(settled, _)| settled == lane))
         };
         if self.window.get(&offset).is_some_and(is_settled) {
             self.finish(offset, None, effects);
@@ -194,18 +198,15 @@ impl Settlement {
     fn finish(&mut self, offset: Offset, at: Option<Timestamp>, effects: &mut Vec<Effect>) {
         let Some(event) = self.window.remove(&offset) else { return };
         self.due.remove(&(event.settle_by, offset));
-        let mut lanes = event.lanes;
-        lanes.sort_unstable();
-        lanes.dedup();
+        let Open { event_id, intent_index, lanes, mut settled, .. } = event;
         let acknowledgements = lanes
             .into_iter()
             .filter_map(|lane| {
-                let settled = event.settled.iter().find(|(other, _)| *other == lane);
-                let how = settled.map(|(_, how)| how.clone()).or_else(|| at.map(pending))?;
+                let place = settled.iter().position(|(other, _)| *other == lane);
+                let how = place.map(|place| settled.swap_remove(place).1).or_else(|| at.map(pending))?;
                 Some((lane, how))
             })
             .collect();
-        let Open { event_id, intent_index, .. } = event;
         effects.push(Effect::Final(Finished { offset, event_id, intent_index, acknowledgements }));
     }
 

@@ -110,8 +110,13 @@ impl Backlog {
         self.items += 1;
         self.bytes += queued.item.bytes as usize;
         self.unready(subject);
-        let fresh =
-            || Queue { items: VecDeque::new(), place: Place::Flying(0), express: 0, batch_limit: usize::MAX };
+        // Most subjects have one event here; the default would keep room for four.
+        let fresh = || Queue {
+            items: VecDeque::with_capacity(1),
+            place: Place::Flying(0),
+            express: 0,
+            batch_limit: usize::MAX,
+        };
         let queue = self.queues.entry(subject).or_insert_with(fresh);
         queue.express += usize::from(queued.item.class == PriorityClass::Express);
         queue.items.push_back(queued);
