@@ -1,7 +1,7 @@
 //! A folder with a `writ.yaml`, the engine as a child process, and the command line beside it.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,19 @@ use writ_testkit::postgres::{Cluster, Options};
 /// No wait is longer unless a test says so; a healthy one is far shorter.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The longest that a command of the command line may take: verifying a large audit log in an unoptimised build.
+const COMMAND_LONGEST: Duration = Duration::from_secs(120);
+
 /// Between two looks at another process, where there is nothing to wait on.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Another process may take a free port between its choice and the engine's start.
 const PORT_TRIES: usize = 5;
 
-/// The `writ` of this build.
-pub(crate) const WRIT: &str = env!("CARGO_BIN_EXE_writ");
+/// The `writ` under test: of this build, or the one that `WRIT_BIN` names.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("WRIT_BIN").map_or_else(|| env!("CARGO_BIN_EXE_writ").into(), PathBuf::from)
+}
 
 /// Polls until `probe` gives a value; panics with `what` after `longest`.
 pub(crate) async fn within<T>(longest: Duration, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
@@ -138,7 +143,7 @@ impl Stage {
     pub(crate) fn spawn(&mut self) {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("engine.log"));
         let child = self
-            .command(WRIT)
+            .command(binary())
             .args(["run"])
             .stdout(Stdio::null())
             .stderr(log.expect("open the engine's log"))
@@ -200,19 +205,20 @@ impl Stage {
 
     /// Runs `writ` with these arguments in the folder.
     pub(crate) async fn writ(&self, arguments: &[&str]) -> Ran {
-        self.run(self.command(WRIT).args(arguments)).await
+        self.run(self.command(binary()).args(arguments)).await
     }
 
     /// Runs a shell script in the folder, with `writ` on its path.
     pub(crate) async fn shell(&self, script: &str) -> Ran {
         let mut command = self.command("bash");
-        let bin = Path::new(WRIT).parent().expect("the binary is in a folder").display();
+        let binary = binary();
+        let bin = binary.parent().expect("the binary is in a folder").display();
         let path = std::env::var("PATH").unwrap_or_default();
         self.run(command.env("PATH", format!("{bin}:{path}")).args(["-euo", "pipefail", "-c", script])).await
     }
 
     async fn run(&self, command: &mut Command) -> Ran {
-        let output = tokio::time::timeout(PATIENCE, command.output()).await;
+        let output = tokio::time::timeout(COMMAND_LONGEST, command.output()).await;
         let output = output.expect("the command ends in time").expect("the command can be run");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
