@@ -5,6 +5,26 @@
 pub enum Bug {
     /// The source is acknowledged before the commit is synced.
     AcknowledgeBeforeSync,
+    /// After a restart nothing is known of what the log covers of the source.
+    CoveredForgotten,
+    /// What the log covers of the source goes back with a change that comes again.
+    CoveredTakenBack,
+    /// A subject joins under a key that another one gives up in the same commit.
+    KeyTakenOver,
+    /// Last-known states move on before the commit is synced.
+    RememberBeforeSync,
+    /// After a crash last-known states are not derived from the log again.
+    RememberNotDerived,
+    /// An event that the gate kept moves the last-known state on.
+    KeptRemembered,
+    /// Event ids are made from the time of arrival.
+    IdsFromArrival,
+    /// After a refused commit the sequences go on as if it had been stored.
+    SequencesNotTakenBack,
+    /// After a restart the hybrid clock begins anew.
+    ClockFloorForgotten,
+    /// An accounting leaf counts an accepted change as a duplicate.
+    Miscounted,
     /// A cursor is journaled past an event that is not settled.
     CursorPastUnsettled,
     /// A dead letter is not journaled.

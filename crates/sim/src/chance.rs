@@ -35,4 +35,12 @@ impl Chance {
         let count = from.len().max(1) as u64;
         from.get((self.draw() % count) as usize)
     }
+
+    pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        bytes
+            .chunks_mut(8)
+            .for_each(|chunk| chunk.copy_from_slice(&self.draw().to_be_bytes()[..chunk.len()]));
+        bytes
+    }
 }

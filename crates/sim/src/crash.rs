@@ -1,20 +1,23 @@
-//! A crash at any point: every machine and everything unwritten is gone. Then the log is opened again, the
-//! derived state is rebuilt from its records, and the machines take up what the journal holds.
+//! A crash at any point: every machine and everything unwritten is gone. Then the log is opened again, what
+//! is derived catches up, and the machines take up what state and log hold.
 
 use std::collections::BTreeMap;
 
-use writ_kernel::dispatch::attempt::DeliveryKey;
-use writ_kernel::dispatch::lane::Recovered;
 use writ_kernel::dispatch::replay::Order;
 use writ_kernel::dispatch::{Dispatch, LaneId, Settings};
 use writ_kernel::settle::Settlement;
-use writ_model::id::{Epoch, SubscriberName};
+use writ_model::control::{ControlFact, Finalised};
+use writ_model::id::{Epoch, Offset, SubscriberName};
+use writ_store::error::{AppendError, ReadError};
+use writ_store::log::Commit;
+use writ_store::state::State;
 
 use crate::chance::Chance;
 use crate::options::Options;
-use crate::reference::Reference;
-use crate::tape::{Pending, Tape};
-use crate::world::{Happening, World};
+use crate::tape::Tape;
+use crate::tenant::Tenant;
+use crate::world::{Happening, World, delivery_key};
+use crate::writer::{Batch, Hub, Writer};
 
 /// So often the log may fail to open while the disk still fails.
 const OPENINGS_MAX: usize = 8;
@@ -22,13 +25,13 @@ const OPENINGS_MAX: usize = 8;
 pub(crate) fn fresh_dispatch(
     seed: u64,
     options: &Options,
+    tenant: &Tenant,
     names: &[SubscriberName],
     epoch: Epoch,
 ) -> Dispatch {
     let lanes = names.iter().map(|name| options.config(name)).collect();
-    let settings =
-        Settings { seed, key: DeliveryKey::new([9; 32]), bytes_max: options.bytes_max as usize, epoch };
-    Dispatch::new(lanes, settings)
+    let key = delivery_key(tenant);
+    Dispatch::new(lanes, Settings { seed, key, bytes_max: options.bytes_max as usize, epoch })
 }
 
 impl World {
@@ -38,16 +41,24 @@ impl World {
         self.truth.crashes += 1;
         self.process_some_in_flight()?;
         self.forget_agenda();
-        self.pending = Pending::default();
+        self.batch = Batch::default();
+        self.hub = Hub::default();
         self.commit_due = false;
         self.waiting_reads.clear();
         self.facts.clear();
         self.settle_facts.clear();
         self.reopen(loses_power)?;
+        if loses_power {
+            self.vault.crash();
+            self.state.crash();
+        }
+        self.check_owner()?;
+        self.take_up_log()?;
+        let taken_up = self.recover()?;
+        self.writer = Writer::start(&self.tape, &self.tenant, taken_up);
         self.check_source()?;
-        self.upstream.rewind_to(self.reference.source);
-        self.start_machines();
-        Ok(())
+        self.upstream.rewind_to(self.reference.progress);
+        self.start_machines()
     }
 
     /// A request on its way may or may not have been processed; nobody will hear of it.
@@ -67,54 +78,69 @@ impl World {
                 self.disk.crash(seed);
             }
             // The old log's lock is let go of by a crash of the disk, or by dropping the old log.
-            let spare = Tape::open(&writ_store::disk::SimDisk::new(), 0)?;
+            let spare =
+                Tape::open(&writ_store::disk::SimDisk::new(), 0).map_err(|error| error.to_string())?;
             drop(std::mem::replace(&mut self.tape, spare));
             match Tape::open(&self.disk, self.seed) {
                 Ok(tape) => {
                     self.tape = tape;
                     break;
                 }
-                Err(error) if opening >= OPENINGS_MAX => return Err(error),
+                Err(error) if opening >= OPENINGS_MAX => {
+                    return Err(format!("the log does not open: {error}"));
+                }
                 // One that did not fit is given room.
                 Err(_) => self.disk.set_capacity(None),
             }
         }
-        let before = std::mem::take(&mut self.reference);
-        for (offset, entry) in self.tape.read_all(writ_model::id::Offset::ZERO)? {
-            self.reference.apply(offset, entry);
-        }
-        self.check_nothing_lost(&before)
+        Ok(())
     }
 
-    pub(crate) fn start_machines(&mut self) {
+    /// A second owner is refused, and so is a former one.
+    fn check_owner(&mut self) -> Result<(), String> {
+        if !matches!(Tape::open(&self.disk, self.seed), Err(ReadError::Locked { .. })) {
+            return Err("a log that is open was opened a second time".to_owned());
+        }
+        let former = Epoch(self.tape.epoch().0 - 1);
+        let fact = ControlFact::Finalised(Finalised { offsets: vec![Offset::ZERO] });
+        let commit = Commit { facts: vec![fact], ..Commit::default() };
+        match self.tape.append_as(former, commit) {
+            Err(AppendError::Fenced { .. }) => Ok(()),
+            other => Err(format!("a former owner's append ended as {other:?}")),
+        }
+    }
+
+    /// What was committed is there, record for record; what was not known to be may be there after it.
+    fn take_up_log(&mut self) -> Result<(), String> {
+        let mut records = self.tape.read_all(Offset::ZERO)?;
+        let lost = self.history.iter().enumerate().find(|(n, record)| records.get(*n) != Some(record));
+        if let Some((_, record)) = lost {
+            return Err(format!("the record at {} was committed and is gone", record.offset()));
+        }
+        let rest = records.split_off(self.history.len());
+        self.absorb(rest)
+    }
+
+    pub(crate) fn start_machines(&mut self) -> Result<(), String> {
         let (mut effects, mut settle_effects) = (Vec::new(), Vec::new());
         let seed = Chance::new(self.seed ^ self.truth.crashes).draw();
-        self.dispatch = fresh_dispatch(seed, &self.options, &self.names, self.tape.epoch());
-        let recovered = (0..self.names.len()).map(|n| (LaneId(n as u16), self.recovered(n))).collect();
+        self.dispatch = fresh_dispatch(seed, &self.options, &self.tenant, &self.names, self.tape.epoch());
+        let mut recovered = BTreeMap::new();
+        for n in 0..self.names.len() {
+            recovered.insert(LaneId(n as u16), self.recovered(n)?);
+        }
         self.dispatch.start(self.now, recovered, &mut effects);
         self.settlement = Settlement::start(&mut settle_effects);
         self.replay_of = BTreeMap::new();
-        let replays: Vec<_> = self.reference.replays.values().cloned().collect();
-        for progress in replays.iter().filter(|p| p.state == "running" || p.state == "paused") {
-            let base = self.names.iter().position(|name| *name == progress.subscriber).unwrap_or_default();
-            let order = Order::resumed(progress, None);
-            if let Ok(lane) = self.dispatch.replay(self.now, LaneId(base as u16), order, &mut effects) {
-                self.replay_of.insert(lane, base);
+        for progress in self.state.replays().map_err(|error| error.to_string())? {
+            let base = self.lane_of(progress.subscriber.as_str()).unwrap_or(LaneId(0));
+            let order = Order::resumed(&progress, None);
+            if let Ok(lane) = self.dispatch.replay(self.now, base, order, &mut effects) {
+                self.replay_of.insert(lane, usize::from(base.0));
             }
         }
-        self.carry_out(effects, settle_effects);
+        self.carry_out(effects, settle_effects)?;
         self.plan(std::time::Duration::ZERO, Happening::Commit);
-    }
-
-    fn recovered(&self, subscriber: usize) -> Recovered {
-        let name = self.names[subscriber].as_str();
-        let Reference { cursors, lanes, dead, .. } = &self.reference;
-        let parked = dead.iter().filter(|((whose, _), _)| whose == name);
-        Recovered {
-            cursor: cursors.get(name).cloned(),
-            state: lanes.get(name).cloned(),
-            parked: parked.filter_map(|((_, s), seq)| Some((*s, *seq.last_key_value()?.0))).collect(),
-            ..Recovered::default()
-        }
+        Ok(())
     }
 }

@@ -4,14 +4,13 @@ use writ_kernel::dispatch::dead_letter::{REDRIVE_ITEMS_MAX, REDRIVES_MAX};
 use writ_kernel::dispatch::{Attempt, Effect};
 use writ_kernel::settle;
 use writ_model::control::{ControlFact, Cursor};
-use writ_model::id::Offset;
+use writ_model::id::{Offset, SubjectId};
+use writ_store::log::Record;
 
-use crate::reference::Reference;
-use crate::tape::Entry;
 use crate::world::World;
 
-/// The largest event that the source makes.
-const EVENT_BYTES_MAX: usize = 1_000;
+/// The largest event that the source makes, as it is stored.
+const EVENT_BYTES_MAX: usize = 4_000;
 
 impl World {
     /// Attempts: stored, matching, allowed, under one stable id, one per subject at a time.
@@ -26,36 +25,37 @@ impl World {
 
     fn check_attempt(&mut self, attempt: &Attempt) -> Result<(), String> {
         let subscriber = self.subscriber_of(attempt.lane);
-        let mut last: std::collections::BTreeMap<u8, u64> = std::collections::BTreeMap::new();
+        let name = self.names[subscriber].clone();
+        let mut last: std::collections::BTreeMap<SubjectId, Offset> = std::collections::BTreeMap::new();
         for delivery in &attempt.deliveries {
             let offset = delivery.offset();
             let Some(event) = self.reference.events.get(&offset).filter(|_| offset < self.tape.end()) else {
                 return Err(format!("attempt for {offset}, which is not stored"));
             };
-            if !event.matches(subscriber) || event.is_denied(subscriber) {
+            if !event.matches(subscriber) || event.is_denied(name.as_str()) {
                 return Err(format!("attempt for {offset}, which s{subscriber} must not get"));
             }
-            let (number, subject) = (event.number, event.subject);
-            let repeats = last.insert(subject, number);
-            if repeats.is_some_and(|before| before >= number || !self.options.subject_repeats) {
+            let (event_id, subject) = (event.id(), event.subject());
+            let repeats = last.insert(subject, offset);
+            if repeats.is_some_and(|before| before >= offset || !self.options.subject_repeats) {
                 return Err(format!("attempt {:?}: subject {subject} twice or backwards", attempt.id));
             }
             let id = delivery.delivery_id();
-            let known = *self.truth.id_of.entry((subscriber, number)).or_insert(id);
-            let owner = *self.truth.event_of.entry(id).or_insert((subscriber, number));
-            if known != id || owner != (subscriber, number) {
+            let known = *self.truth.id_of.entry((subscriber, event_id)).or_insert(id);
+            let owner = *self.truth.event_of.entry(id).or_insert((subscriber, event_id));
+            if known != id || owner != (subscriber, event_id) {
                 return Err(format!(
-                    "delivery id of event {number} at s{subscriber} is not stable and unique"
+                    "delivery id of event {event_id} at s{subscriber} is not stable and unique"
                 ));
             }
         }
         self.check_alone(attempt, &last.into_keys().collect::<Vec<_>>())
     }
 
-    fn check_alone(&self, attempt: &Attempt, subjects: &[u8]) -> Result<(), String> {
+    fn check_alone(&self, attempt: &Attempt, subjects: &[SubjectId]) -> Result<(), String> {
         for other in self.flying.values().filter(|other| other.lane == attempt.lane) {
             for delivery in &other.deliveries {
-                let subject = self.reference.events.get(&delivery.offset()).map(|event| event.subject);
+                let subject = self.reference.events.get(&delivery.offset()).map(|event| event.subject());
                 if subject.is_some_and(|subject| subjects.contains(&subject)) {
                     return Err(format!("two attempts in flight for subject {subject:?}"));
                 }
@@ -69,24 +69,25 @@ impl World {
         let subscriber = self.subscriber_of(attempt.lane);
         let is_live = !self.replay_of.contains_key(&attempt.lane);
         for (delivery, _) in attempt.deliveries.iter().zip(processed).filter(|(_, done)| **done) {
-            let Some(event) = self.reference.events.get(&delivery.offset()) else { continue };
-            self.truth.seen.insert((subscriber, event.number));
-            if is_live && self.truth.live.insert((subscriber, event.number)) {
-                let highest = self.truth.highest.entry((subscriber, event.subject)).or_default();
-                if *highest > event.number {
-                    return Err(format!("s{subscriber} got event {} after {highest}", event.number));
+            let offset = delivery.offset();
+            let Some(event) = self.reference.events.get(&offset) else { continue };
+            self.truth.seen.insert((subscriber, offset));
+            if is_live && self.truth.live.insert((subscriber, offset)) {
+                let highest = self.truth.highest.entry((subscriber, event.subject())).or_default();
+                if *highest > offset {
+                    return Err(format!("s{subscriber} got the event at {offset} after {highest}"));
                 }
-                *highest = event.number;
+                *highest = offset;
             }
         }
         Ok(())
     }
 
     /// Records that became durable: a cursor never moves back, nor past what is not settled.
-    pub(crate) fn check_record(&self, entry: &Entry) -> Result<(), String> {
-        match entry {
-            Entry::Fact(ControlFact::Cursor(cursor)) => self.check_cursor(cursor),
-            Entry::Fact(_) | Entry::Event(_) | Entry::Final(..) => Ok(()),
+    pub(crate) fn check_record(&self, record: &Record) -> Result<(), String> {
+        match record {
+            Record::Fact(_, ControlFact::Cursor(cursor)) => self.check_cursor(cursor),
+            Record::Fact(..) | Record::Event(_) | Record::Leaf(..) => Ok(()),
         }
     }
 
@@ -113,35 +114,24 @@ impl World {
     pub(crate) fn is_accounted(&self, subscriber: usize, offset: Offset) -> bool {
         let event = &self.reference.events[&offset];
         let name = self.names[subscriber].as_str();
-        let key = (name.to_owned(), crate::shell::subject_id(event.subject));
-        let is_dead = self.reference.dead.get(&key).is_some_and(|sequence| sequence.contains_key(&offset));
+        let key = (name.to_owned(), event.subject());
+        let is_dead = self.reference.dead.get(&key).is_some_and(|sequence| sequence.contains(&offset));
         let mut discarded = self.reference.discarded.iter();
         !event.matches(subscriber)
-            || event.is_denied(subscriber)
+            || event.is_denied(name)
             || is_dead
-            || self.truth.seen.contains(&(subscriber, event.number))
+            || self.truth.seen.contains(&(subscriber, offset))
             || discarded
                 .any(|(whose, subject, through)| whose == name && *subject == key.1 && offset <= *through)
     }
 
     /// Nothing that was acknowledged to the source may be missing after a crash.
     pub(crate) fn check_source(&self) -> Result<(), String> {
-        let (acknowledged, stored) = (self.upstream.acknowledged(), self.reference.source);
+        let (acknowledged, stored) = (self.upstream.acknowledged(), self.reference.progress);
         if acknowledged > stored {
             return Err(format!("the source was told {acknowledged}, the log holds {stored}"));
         }
         Ok(())
-    }
-
-    /// A commit that succeeded is there after a crash, record for record.
-    pub(crate) fn check_nothing_lost(&self, before: &Reference) -> Result<(), String> {
-        let lost =
-            before.events.iter().find(|(offset, event)| self.reference.events.get(offset) != Some(event));
-        if let Some((offset, _)) = lost {
-            return Err(format!("the event at {offset} was committed and is gone"));
-        }
-        let lost = before.finals.iter().find(|(offset, how)| self.reference.finals.get(offset) < Some(how));
-        lost.map_or(Ok(()), |(offset, _)| Err(format!("the final of {offset} was committed and is gone")))
     }
 
     /// Memory is bounded whatever fails.

@@ -5,22 +5,27 @@
 //! settles, and the oracle compares what the world knows with what the log says. The same seed gives the
 //! same trace. A failure prints the command that repeats it.
 //!
-//! Not in this world yet: detection, admission, the gate and the vault. Events are leaves of the same commits
-//! (`tape.rs`), and the derived state is a reference model (`reference.rs`).
+//! Everything of ours that decides or stores is real: detection, admission, gate, sealing, leaves, the segment
+//! log. Vault and state are the store's twins in memory, which forget in a power cut what was not synced.
+//! What stands in for the engine (`writer/`, `shell.rs`, `recovery.rs`) does as the engine does, without threads.
 
 mod bug;
 mod chance;
 mod crash;
 mod invariants;
+mod model;
 mod options;
 mod oracle;
 mod receiver;
+mod recovery;
 mod reference;
 mod shell;
 mod tape;
+mod tenant;
 mod upstream;
 mod workload;
 mod world;
+mod writer;
 
 pub use bug::Bug;
 pub use options::Options;
@@ -38,6 +43,8 @@ pub struct Report {
     pub crashes: u64,
     /// Events that were in some dead letters at some time.
     pub dead_letters: u64,
+    /// Events that the gate kept, each time it did.
+    pub withheld: u64,
 }
 
 /// What a run broke, with everything needed to repeat it.

@@ -43,6 +43,16 @@ pub struct Options {
     pub settle_ms: u64,
     /// Percent of attempts that a subscriber answers badly although its mood is good.
     pub noise: u64,
+    /// Whether the source shows rows as they were before a change.
+    pub has_before: bool,
+    /// Percent of unchanged columns that the source does not show.
+    pub unseen: u64,
+    /// Percent of values that fit no schema or are card numbers.
+    pub bad: u64,
+    /// Percent of events that policy holds; as many are refused.
+    pub held: u64,
+    /// Percent of events on which the policy engine does not answer in time.
+    pub silence: u64,
     pub(crate) weights: Vec<(Operation, u64)>,
 }
 
@@ -58,7 +68,7 @@ impl Options {
         Self {
             subscribers: chance.between(1, 4),
             subjects: chance.between(1, 10),
-            operations: chance.between(60, 250),
+            operations: chance.between(50, 190),
             in_flight_max: chance.between(1, 4),
             window_items: chance.between(2, 40),
             bytes_max: chance.between(4_000, 60_000),
@@ -71,6 +81,11 @@ impl Options {
             poison: chance.between(0, 1) * chance.between(3, 30),
             settle_ms: chance.between(100, 100_000),
             noise: chance.between(0, 1) * chance.between(0, 40),
+            has_before: chance.percent(50),
+            unseen: chance.between(0, 1) * chance.between(1, 60),
+            bad: chance.between(0, 1) * chance.between(1, 10),
+            held: chance.between(0, 1) * chance.between(1, 10),
+            silence: chance.between(0, 1) * chance.between(1, 10),
             weights,
         }
     }

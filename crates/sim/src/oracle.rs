@@ -1,7 +1,5 @@
 //! At rest, with every fault off: does the log say what happened, and has everything happened?
 
-use std::collections::BTreeSet;
-
 use writ_model::id::Offset;
 
 use crate::world::World;
@@ -13,15 +11,21 @@ pub(crate) fn check(world: &World) -> Result<(), String> {
     check_finals(world)
 }
 
-/// Every change of the source is on the tape once.
+/// Every change of the source is covered and counted once, and the last-known states and the state are what
+/// the log says. That each gave its events was checked when they were stored.
 fn check_source(world: &World) -> Result<(), String> {
-    let numbers: Vec<u64> = world.reference.events.values().map(|event| event.number).collect();
-    let once: BTreeSet<u64> = numbers.iter().copied().collect();
-    if once.len() != numbers.len() {
-        return Err("an event is stored twice".to_owned());
+    let (count, taken) = (world.upstream.changes().len(), world.model.taken);
+    if taken != count {
+        return Err(format!("the log covers {taken} of the source's {count} changes"));
     }
-    let missing = (1..=world.upstream.count()).find(|number| !once.contains(number));
-    missing.map_or(Ok(()), |number| Err(format!("change {number} of the source is not stored")))
+    if world.reference.accounted != count as u64 {
+        return Err(format!("the leaves account for {} of {count} changes", world.reference.accounted));
+    }
+    if world.upstream.acknowledged() != world.reference.progress {
+        return Err("the source was not told all".to_owned());
+    }
+    world.check_last_known()?;
+    world.check_state()
 }
 
 /// Every event reached every subscriber that it matched, or was discarded by an operator.
@@ -49,13 +53,13 @@ fn check_finals(world: &World) -> Result<(), String> {
     for (offset, event) in &world.reference.events {
         let finals = world.reference.finals.get(offset).map_or(&[][..], Vec::as_slice);
         let [one] = finals else { return Err(format!("{offset} has {} finals", finals.len())) };
-        let named: Vec<usize> = one.iter().map(|(lane, _)| usize::from(*lane)).collect();
-        let expected: Vec<usize> = (0..world.names.len()).filter(|n| event.matches(*n)).collect();
+        let named: Vec<&str> = one.iter().map(|(name, _)| name.as_str()).collect();
+        let expected: Vec<&str> = event.lanes.iter().map(|lane| world.names[*lane].as_str()).collect();
         if named != expected {
             return Err(format!("the final of {offset} names {named:?} instead of {expected:?}"));
         }
-        for (lane, how) in one {
-            check_word(world, *offset, usize::from(*lane), how)?;
+        for (lane, (_, how)) in event.lanes.iter().zip(one) {
+            check_word(world, *offset, *lane, how)?;
         }
     }
     Ok(())
@@ -63,9 +67,9 @@ fn check_finals(world: &World) -> Result<(), String> {
 
 fn check_word(world: &World, offset: Offset, subscriber: usize, how: &str) -> Result<(), String> {
     let event = &world.reference.events[&offset];
-    let is_denied = event.is_denied(subscriber);
+    let is_denied = event.is_denied(world.names[subscriber].as_str());
     let fits = match how {
-        "acknowledged" => world.truth.seen.contains(&(subscriber, event.number)) && !is_denied,
+        "acknowledged" => world.truth.seen.contains(&(subscriber, offset)) && !is_denied,
         "withheld" => is_denied,
         "dead_lettered" | "pending" => true,
         _ => false,

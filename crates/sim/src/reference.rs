@@ -1,83 +1,207 @@
-//! A small obvious model of the derived state: what the tape's records add up to. Rebuilt after a crash.
+//! A small obvious model of what the log's records add up to, and what must hold of every record that is
+//! durable. It sees each record once and survives every crash: the engine's own state is `writ-store`'s.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use writ_model::control::{ControlFact, Cursor, ReplayProgress};
-use writ_model::delivery::Acknowledgement;
-use writ_model::id::{Offset, SubjectId};
+use writ_attest::acks;
+use writ_attest::leaf::{Accounting, Attestation, EventFacts, Intent, Leaf};
+use writ_kernel::route::Router;
+use writ_model::control::{ControlFact, Cursor};
+use writ_model::id::{EventId, Offset, Position, Sequence, Slot, SubjectId};
+use writ_model::time::Hlc;
+use writ_store::log::{Record, StoredEvent};
 
-use crate::tape::Entry;
-use crate::upstream::Event;
+/// An event of the stream.
+pub(crate) struct Event {
+    pub(crate) stored: StoredEvent,
+    pub(crate) intent: Option<EventFacts>,
+    /// The subscribers whose filters match it, by number.
+    pub(crate) lanes: Vec<usize>,
+}
 
-#[derive(Debug, Clone, Default)]
+impl Event {
+    pub(crate) fn matches(&self, subscriber: usize) -> bool {
+        self.lanes.contains(&subscriber)
+    }
+
+    pub(crate) fn is_denied(&self, subscriber: &str) -> bool {
+        self.stored.decision.deny_subscribers.iter().any(|denied| denied == subscriber)
+    }
+
+    pub(crate) fn subject(&self) -> SubjectId {
+        self.stored.header.subject_id
+    }
+
+    pub(crate) fn id(&self) -> EventId {
+        self.stored.header.event_id
+    }
+
+    /// What a subscriber tells events apart by.
+    pub(crate) fn number(&self) -> u64 {
+        let bytes = self.id().0.as_bytes()[8..].try_into().expect("a half of 16 bytes");
+        u64::from_be_bytes(bytes)
+    }
+}
+
+/// Subscriber and how the event ended there.
+pub(crate) type Ends = Vec<(String, &'static str)>;
+
+#[derive(Default)]
 pub(crate) struct Reference {
+    router: Router,
     pub(crate) events: BTreeMap<Offset, Event>,
-    pub(crate) source: u64,
+    by_intent: BTreeMap<u64, Offset>,
+    ids: BTreeSet<EventId>,
+    tails: BTreeMap<Slot, Sequence>,
+    hlc: Hlc,
+    pub(crate) progress: Position,
+    pub(crate) covered: Position,
+    pub(crate) accounting: u64,
+    /// Changes that the accounting leaves count, but for the duplicates; and of those the accepted ones.
+    pub(crate) accounted: u64,
+    pub(crate) accepted: u64,
+    pub(crate) withheld: u64,
+    withheld_leaves: u64,
     pub(crate) cursors: BTreeMap<String, Cursor>,
-    pub(crate) lanes: BTreeMap<String, String>,
-    pub(crate) settled: BTreeMap<Offset, BTreeMap<String, Acknowledgement>>,
-    pub(crate) dead: BTreeMap<(String, SubjectId), BTreeMap<Offset, String>>,
+    pub(crate) dead: BTreeMap<(String, SubjectId), BTreeSet<Offset>>,
     pub(crate) discarded: Vec<(String, SubjectId, Offset)>,
-    pub(crate) finals: BTreeMap<Offset, Vec<Vec<(u16, String)>>>,
-    pub(crate) replays: BTreeMap<String, ReplayProgress>,
+    pub(crate) finals: BTreeMap<Offset, Vec<Ends>>,
+    pub(crate) finalised: BTreeSet<Offset>,
 }
 
 impl Reference {
-    pub(crate) fn apply(&mut self, offset: Offset, entry: Entry) {
-        match entry {
-            Entry::Event(event) => {
-                self.source = self.source.max(event.number);
-                self.events.insert(offset, event);
+    pub(crate) fn new(router: Router) -> Self {
+        Self { router, ..Self::default() }
+    }
+
+    /// Takes the next record of the log.
+    pub(crate) fn apply(&mut self, record: &Record) -> Result<(), String> {
+        match record {
+            Record::Event(event) => self.event(event),
+            Record::Fact(_, fact) => self.fact(fact),
+            Record::Leaf(offset, index, bytes) => {
+                let (leaf, acks) = acks::split(bytes);
+                match Leaf::parse(leaf).map_err(|error| format!("leaf at {offset}: {error}"))? {
+                    Leaf::Intent(intent) => self.intent(*index, *intent),
+                    Leaf::Attestation(leaf) => self.attestation(*leaf, &acks),
+                    Leaf::Accounting(leaf) => self.account(&leaf),
+                    Leaf::Withheld(_) => {
+                        self.withheld_leaves += 1;
+                        Ok(())
+                    }
+                }
             }
-            Entry::Final(of, how) => self.finals.entry(of).or_default().push(how),
-            Entry::Fact(fact) => self.apply_fact(fact),
         }
     }
 
-    fn apply_fact(&mut self, fact: ControlFact) {
+    fn event(&mut self, event: &StoredEvent) -> Result<(), String> {
+        let header = &event.header;
+        if !self.ids.insert(header.event_id) {
+            return Err(format!("the event at {} is stored twice, or was kept before", event.offset));
+        }
+        let tail = self.tails.entry(header.slot).or_default();
+        if event.sequence != tail.next() {
+            return Err(format!(
+                "the event at {} has sequence {} after {tail}",
+                event.offset, event.sequence
+            ));
+        }
+        *tail = event.sequence;
+        if header.hlc <= self.hlc {
+            return Err(format!("the clock of the event at {} went back", event.offset));
+        }
+        self.hlc = header.hlc;
+        self.by_intent.insert(event.intent_index, event.offset);
+        let lanes = self.router.matches(header, event.decision.class).collect();
+        self.events.insert(event.offset, Event { stored: event.clone(), intent: None, lanes });
+        Ok(())
+    }
+
+    fn intent(&mut self, index: u64, leaf: Intent) -> Result<(), String> {
+        let event = self.by_intent.get(&index).and_then(|offset| self.events.get_mut(offset));
+        let Some(event) = event else { return Err(format!("intent {index} is no event's")) };
+        if leaf.facts.event_id.0 != *event.id().0.as_bytes() {
+            return Err(format!("intent {index} is another event's"));
+        }
+        event.intent = Some(leaf.facts);
+        Ok(())
+    }
+
+    fn attestation(&mut self, leaf: Attestation, records: &[&[u8]]) -> Result<(), String> {
+        let Attestation { facts, intent_index, subscriber_ack_set, .. } = leaf;
+        let offset = self.by_intent.get(&intent_index).copied().unwrap_or_default();
+        if self.events.get(&offset).and_then(|event| event.intent.as_ref()) != Some(&facts) {
+            return Err(format!("the final of intent {intent_index} does not say what the intent says"));
+        }
+        subscriber_ack_set.check(records).map_err(|error| format!("the final of {offset}: {error}"))?;
+        let mut ends = Ends::new();
+        for record in records {
+            let record = acks::AckRecord::parse(record).map_err(|error| error.to_string())?;
+            ends.push((record.subscriber, record.settled.as_str()));
+        }
+        self.finals.entry(offset).or_default().push(ends);
+        Ok(())
+    }
+
+    fn account(&mut self, leaf: &Accounting) -> Result<(), String> {
+        if leaf.seq != self.accounting + 1 {
+            return Err(format!("accounting leaf {} follows {}", leaf.seq, self.accounting));
+        }
+        self.accounting = leaf.seq;
+        self.accounted += leaf.covered - leaf.duplicate;
+        self.accepted += leaf.accepted_total();
+        Ok(())
+    }
+
+    fn fact(&mut self, fact: &ControlFact) -> Result<(), String> {
         match fact {
-            ControlFact::Cursor(cursor) => {
-                self.cursors.insert(cursor.subscriber.to_string(), cursor);
-            }
-            ControlFact::Settled(batch) => {
-                for (offset, how) in batch.items {
-                    self.settled.entry(offset).or_default().insert(batch.subscriber.to_string(), how);
+            ControlFact::SourceProgress(progress) => self.progress = progress.position,
+            ControlFact::Covered(covered) => self.covered = self.covered.max(covered.position),
+            ControlFact::Withheld(withheld) => {
+                self.withheld += 1;
+                if !self.ids.insert(withheld.event_id) {
+                    return Err(format!("{} was kept, and is stored or was kept before", withheld.event_id));
                 }
+            }
+            ControlFact::Cursor(cursor) => {
+                self.cursors.insert(cursor.subscriber.to_string(), cursor.clone());
             }
             ControlFact::DeadLettered(letter) => {
                 let key = (letter.subscriber.to_string(), letter.subject_id);
-                self.dead.entry(key).or_default().insert(letter.offset, letter.cause);
+                self.dead.entry(key).or_default().insert(letter.offset);
             }
             ControlFact::DeadLetterClosed(closed) => {
                 let key = (closed.subscriber.to_string(), closed.subject_id);
                 if closed.how == "discarded" {
                     self.discarded.push((key.0.clone(), key.1, closed.through));
                 }
-                let sequence = self.dead.entry(key.clone()).or_default();
-                sequence.retain(|offset, _| *offset > closed.through);
-                if sequence.is_empty() {
-                    self.dead.remove(&key);
+                if let Some(sequence) = self.dead.get_mut(&key) {
+                    sequence.retain(|offset| *offset > closed.through);
                 }
+                self.dead.retain(|_, sequence| !sequence.is_empty());
             }
-            ControlFact::Lane(change) => {
-                self.lanes.insert(change.subscriber.to_string(), change.state);
-            }
-            ControlFact::Replay(progress) => {
-                self.replays.insert(progress.id.clone(), progress);
-            }
-            ControlFact::SourceProgress(_)
-            | ControlFact::Covered(_)
-            | ControlFact::Accounted(_)
+            ControlFact::Finalised(finalised) => self.finalised.extend(&finalised.offsets),
+            ControlFact::Accounted(_)
             | ControlFact::Intake(_)
-            | ControlFact::Withheld(_)
-            | ControlFact::Finalised(_) => {}
+            | ControlFact::Settled(_)
+            | ControlFact::Lane(_)
+            | ControlFact::Replay(_) => {}
         }
+        Ok(())
     }
 
-    pub(crate) fn open(&self, from: Offset, limit: usize) -> (Vec<Offset>, bool) {
-        let mut open =
-            self.events.range(from..).map(|(offset, _)| *offset).filter(|o| !self.finals.contains_key(o));
-        let some = open.by_ref().take(limit).collect();
-        (some, open.next().is_some())
+    /// What must hold between commits: what comes in pairs came in pairs.
+    pub(crate) fn check_pairs(&self) -> Result<(), String> {
+        if self.withheld != self.withheld_leaves {
+            return Err(format!("{} kept events, {} leaves of them", self.withheld, self.withheld_leaves));
+        }
+        if let Some((offset, _)) = self.events.iter().next_back().filter(|(_, event)| event.intent.is_none())
+        {
+            return Err(format!("the event at {offset} has no intent"));
+        }
+        if self.finalised.len() != self.finals.len() {
+            return Err(format!("{} finals, {} facts of them", self.finals.len(), self.finalised.len()));
+        }
+        Ok(())
     }
 }

@@ -5,27 +5,31 @@ use writ_kernel::gate::permit;
 use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
+use writ_model::control::Finalised;
 use writ_model::delivery::Answer;
-use writ_model::id::{EventId, Generation, Offset, SourceName, SubjectId};
-use writ_model::taxonomy::ChangeType;
-use writ_model::time::Timestamp;
-use writ_model::verdict::{Decision, PolicyVersion};
-use writ_store::error::AppendError;
+use writ_model::id::{Offset, SubjectId};
+use writ_store::log::Record;
+use writ_store::state::{OpenEvent, State};
 
 use crate::bug::Bug;
-use crate::tape::Entry;
-use crate::upstream::Event;
+use crate::reference::Event;
 use crate::world::{Happening, World};
 
 /// What one read of the tape takes at most: little, so that reads end in odd places.
-const READ_BYTES: u64 = 4 << 10;
+const READ_BYTES: u64 = 8 << 10;
+
+/// Likewise for one from memory.
+const READ_RECORDS: u64 = 60;
+
+/// Percent of reads that go to the disk.
+const COLD: u64 = 25;
 
 impl World {
-    pub(crate) fn pass_time(&mut self) {
+    pub(crate) fn pass_time(&mut self) -> Result<(), String> {
         let (mut effects, mut settle_effects) = (Vec::new(), Vec::new());
         self.dispatch.on_time(self.now, &mut effects);
         self.settlement.on_time(self.now, &mut settle_effects);
-        self.carry_out(effects, settle_effects);
+        self.carry_out(effects, settle_effects)
     }
 
     /// Feeds the machines until no fact is left.
@@ -40,24 +44,25 @@ impl World {
                 return Ok(());
             }
             self.check_effects(&effects)?;
-            self.carry_out(effects, settle_effects);
+            self.carry_out(effects, settle_effects)?;
         }
     }
 
-    pub(crate) fn carry_out(&mut self, effects: Vec<Effect>, settle_effects: Vec<settle::Effect>) {
+    pub(crate) fn carry_out(
+        &mut self,
+        effects: Vec<Effect>,
+        settle_effects: Vec<settle::Effect>,
+    ) -> Result<(), String> {
         for effect in effects {
             self.note(&effect);
             self.carry_out_one(effect);
         }
         for effect in settle_effects {
             self.note(&effect);
-            self.settle_one(effect);
+            self.settle_one(effect)?;
         }
-        if !self.pending.is_empty() && !self.commit_due {
-            self.commit_due = true;
-            let wait = self.chance.millis(0, 8);
-            self.plan(wait, Happening::Commit);
-        }
+        self.want_commit();
+        Ok(())
     }
 
     fn carry_out_one(&mut self, effect: Effect) {
@@ -79,7 +84,7 @@ impl World {
         }
     }
 
-    fn settle_one(&mut self, effect: settle::Effect) {
+    fn settle_one(&mut self, effect: settle::Effect) -> Result<(), String> {
         match effect {
             settle::Effect::Load { from, limit } => {
                 let (wait, after) = (self.chance.millis(0, 10), self.commit_of_now());
@@ -87,11 +92,12 @@ impl World {
             }
             settle::Effect::Final(_) if self.bug == Some(Bug::FinalForgotten) && self.chance.percent(5) => {}
             settle::Effect::Final(finished) => {
-                let how = finished.acknowledgements.iter();
-                let how = how.map(|(lane, how)| (lane.0, how.settled.as_str().to_owned())).collect();
-                self.pending.finals.push((finished.offset, how));
+                self.hub.leaves.push(self.final_leaf(&finished)?);
+                let offsets = vec![finished.offset];
+                self.hub.facts.push(ControlFact::Finalised(Finalised { offsets }));
             }
         }
+        Ok(())
     }
 
     fn journal(&mut self, mut fact: ControlFact) {
@@ -104,12 +110,12 @@ impl World {
         if let (ControlFact::Cursor(cursor), Some(Bug::CursorPastUnsettled)) = (&mut fact, self.bug) {
             cursor.watermark = Offset(cursor.watermark.0 + self.chance.between(0, 2));
         }
-        self.pending.facts.push(fact);
+        self.hub.facts.push(fact);
     }
 
     /// The number of the commit that holds everything emitted so far.
     fn commit_of_now(&self) -> u64 {
-        self.commits + u64::from(!self.pending.is_empty())
+        self.commits + u64::from(!self.hub.is_empty())
     }
 
     fn send(&mut self, attempt: Attempt) {
@@ -118,7 +124,7 @@ impl World {
         let numbers: Vec<u64> = attempt
             .deliveries
             .iter()
-            .filter_map(|d| Some(self.reference.events.get(&d.offset())?.number))
+            .filter_map(|d| Some(self.reference.events.get(&d.offset())?.number()))
             .collect();
         let reaction = self.receivers[subscriber].react(&mut self.chance, &numbers);
         self.flying.insert(attempt.id, attempt.clone());
@@ -144,27 +150,33 @@ impl World {
 
     pub(crate) fn serve_read(&mut self, happening: Happening) -> Result<(), String> {
         let Happening::Read { lane, from, items_max, bytes_max } = happening else { return Ok(()) };
-        let most = self.chance.between(1, READ_BYTES) as usize;
-        let entries = self.tape.read(from, most)?;
-        let Some((_, first)) = entries.first() else {
+        let cold;
+        let records = if self.chance.percent(COLD) {
+            let most = self.chance.between(1, READ_BYTES) as usize;
+            cold = self.tape.read(from, most)?;
+            cold.as_slice()
+        } else {
+            let most = self.chance.between(1, READ_RECORDS) as usize;
+            let warm = self.records(from);
+            &warm[..warm.len().min(most)]
+        };
+        if records.is_empty() {
             self.waiting_reads.insert(lane, happening);
             return Ok(());
-        };
-        self.note(first);
+        }
         let subscriber = self.subscriber_of(lane);
         let (mut items, mut next, mut bytes) = (Vec::new(), from, 0);
-        for (offset, entry) in &entries {
-            if let Entry::Event(event) = entry
-                && event.matches(subscriber)
-            {
-                let is_full = items.len() >= items_max || bytes + event.bytes as usize > bytes_max;
+        for record in records {
+            let event = self.reference.events.get(&record.offset()).filter(|event| event.matches(subscriber));
+            if let (Record::Event(stored), Some(event)) = (record, event) {
+                let is_full = items.len() >= items_max || bytes + stored.bytes as usize > bytes_max;
                 if is_full && !items.is_empty() {
                     break;
                 }
-                bytes += event.bytes as usize;
-                items.push(item(*offset, event, subscriber));
+                bytes += stored.bytes as usize;
+                items.push(self.item(event, subscriber));
             }
-            next = offset.next();
+            next = record.offset().next();
         }
         self.facts.push_back(Fact::Offered(lane, items, next));
         Ok(())
@@ -181,14 +193,17 @@ impl World {
             self.plan(wait, Happening::DeadLetters { lane, subject, after });
             return Ok(());
         }
+        self.follow()?;
         let subscriber = self.subscriber_of(lane);
-        let key = (self.names[subscriber].to_string(), subject);
         let most = self.chance.between(1, 4) as usize;
-        let offsets = self.reference.dead.get(&key).into_iter().flat_map(|sequence| sequence.keys());
-        let items = offsets
-            .take(most)
-            .filter_map(|offset| Some(item(*offset, self.reference.events.get(offset)?, subscriber)))
-            .collect();
+        // Just before the subject's first dead letter.
+        let before = SubjectId((u128::from_be_bytes(subject.0).saturating_sub(1)).to_be_bytes());
+        let after = Some((before, Offset(u64::MAX)));
+        let letters = self.state.dead_letters(&self.names[subscriber], after, most);
+        let letters = letters.map_err(|error| error.to_string())?;
+        let mine = letters.iter().take_while(|letter| letter.subject_id == subject);
+        let events = mine.filter_map(|letter| self.reference.events.get(&letter.offset));
+        let items = events.map(|event| self.item(event, subscriber)).collect();
         self.facts.push_back(Fact::DeadLettersRead(lane, subject, items));
         Ok(())
     }
@@ -199,112 +214,54 @@ impl World {
             self.plan(wait, Happening::Load { from, limit, after });
             return Ok(());
         }
+        self.follow()?;
         // Small answers, so that there is something to load again.
         let limit = limit.min(self.chance.between(1, 50) as usize);
-        let (offsets, more) = self.reference.open(from, limit);
-        let open = offsets.into_iter().map(|offset| self.open(offset)).collect();
+        let found = self.state.open_events(from, limit + 1).map_err(|error| error.to_string())?;
+        let more = found.len() > limit;
+        let open = found.into_iter().take(limit).map(|event| self.loaded(event)).collect();
         self.settle_facts.push_back(settle::Fact::Loaded { open, more });
         Ok(())
     }
 
-    fn open(&self, offset: Offset) -> settle::Open {
-        let event = &self.reference.events[&offset];
-        let lanes = (0..self.names.len()).filter(|n| event.matches(*n)).map(|n| LaneId(n as u16)).collect();
-        let told = self.reference.settled.get(&offset).into_iter().flatten();
-        let settled = told.filter_map(|(name, how)| {
-            let lane = self.names.iter().position(|n| n.as_str() == name)?;
-            Some((LaneId(lane as u16), how.clone()))
-        });
+    fn loaded(&self, event: OpenEvent) -> settle::Open {
+        let settled = event.settled.into_iter();
+        let settled = settled.filter_map(|(name, how)| Some((self.lane_of(name.as_str())?, how))).collect();
+        let OpenEvent { event_id, intent_index, settle_by, .. } = event;
+        settle::Open { event_id, intent_index, settle_by, settled, ..self.open(event.offset) }
+    }
+
+    /// An event that was just stored.
+    pub(crate) fn open(&self, offset: Offset) -> settle::Open {
+        let Event { stored, lanes, .. } = &self.reference.events[&offset];
         settle::Open {
             offset,
-            event_id: event_id(event.number),
-            intent_index: offset.0,
-            settle_by: Timestamp(event.settle_by),
-            lanes,
-            settled: settled.collect(),
+            event_id: stored.header.event_id,
+            intent_index: stored.intent_index,
+            settle_by: stored.settle_by,
+            lanes: lanes.iter().map(|n| LaneId(*n as u16)).collect(),
+            settled: Vec::new(),
         }
     }
 
-    /// One group commit: append, sync, apply, acknowledge the source, tell the machines.
-    pub(crate) fn commit(&mut self) -> Result<(), String> {
-        self.commit_due = false;
-        if self.pending.is_empty() {
-            return Ok(());
+    fn item(&self, event: &Event, subscriber: usize) -> Item {
+        let stored = &event.stored;
+        Item {
+            offset: stored.offset,
+            event_id: stored.header.event_id,
+            source: stored.header.source.clone(),
+            subject_id: stored.header.subject_id,
+            generation: stored.header.generation,
+            change_type: stored.header.change_type,
+            class: stored.decision.class,
+            recorded_at: stored.header.recorded_at,
+            bytes: stored.bytes,
+            permit: permit::ask(stored.offset, &stored.decision, self.names[subscriber].as_str()),
         }
-        let before = self.tape.end();
-        match self.tape.append(&self.pending) {
-            Ok(()) => {}
-            Err(AppendError::Full { .. }) => {
-                self.disk.set_capacity(None);
-                self.commit_due = true;
-                let wait = self.chance.millis(1, 50);
-                self.plan(wait, Happening::Commit);
-                return Ok(());
-            }
-            Err(error) => {
-                self.note(&error.to_string());
-                return self.crash(false);
-            }
-        }
-        self.pending = crate::tape::Pending::default();
-        self.commits += 1;
-        self.publish(before)
-    }
-
-    fn publish(&mut self, before: Offset) -> Result<(), String> {
-        let mut stored = Vec::new();
-        for (offset, entry) in self.tape.read_all(before)? {
-            let is_event = matches!(entry, Entry::Event(_));
-            self.check_record(&entry)?;
-            self.reference.apply(offset, entry);
-            if is_event {
-                stored.push(self.open(offset));
-            }
-        }
-        self.upstream.acknowledge(self.reference.source);
-        if !stored.is_empty() {
-            self.settle_facts.push_back(settle::Fact::Stored(stored));
-        }
-        for (_, read) in std::mem::take(&mut self.waiting_reads) {
-            let wait = self.chance.millis(0, 5);
-            self.plan(wait, read);
-        }
-        Ok(())
     }
 
     /// The subscriber behind a lane, replays included.
     pub(crate) fn subscriber_of(&self, lane: LaneId) -> usize {
         self.replay_of.get(&lane).copied().unwrap_or(usize::from(lane.0))
-    }
-}
-
-pub(crate) fn subject_id(subject: u8) -> SubjectId {
-    SubjectId([subject; 16])
-}
-
-pub(crate) fn event_id(number: u64) -> EventId {
-    format!("019a0000-0000-7000-8000-{number:012x}").parse().expect("a UUID of fixed form")
-}
-
-fn item(offset: Offset, event: &Event, subscriber: usize) -> Item {
-    let name = format!("s{subscriber}");
-    let decision = Decision {
-        class: event.class(),
-        policy: PolicyVersion("sim@sha256:00".to_owned()),
-        schema: "email.v1".to_owned(),
-        deny_subscribers: if event.is_denied(subscriber) { vec![name.clone()] } else { Vec::new() },
-        withhold: Vec::new(),
-    };
-    Item {
-        offset,
-        event_id: event_id(event.number),
-        source: SourceName::new("upstream").expect("a name"),
-        subject_id: subject_id(event.subject),
-        generation: Generation::FIRST,
-        change_type: ChangeType::Email,
-        class: event.class(),
-        recorded_at: Timestamp(event.recorded_at),
-        bytes: event.bytes,
-        permit: permit::ask(offset, &decision, &name),
     }
 }

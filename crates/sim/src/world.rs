@@ -5,21 +5,29 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::dispatch::{self, Attempt, Dispatch, LaneId};
 use writ_kernel::machine::{Machine, Now};
 use writ_kernel::settle::{self, Settlement};
 use writ_model::delivery::Answer;
-use writ_model::id::{DeliveryId, Offset, SubjectId, SubscriberName};
+use writ_model::id::{DeliveryId, EventId, Offset, Position, SubjectId, SubscriberName};
+use writ_model::taxonomy::ChangeType;
 use writ_model::time::{Moment, Timestamp};
 use writ_store::disk::SimDisk;
+use writ_store::log::Record;
+use writ_store::state::MemoryState;
+use writ_store::vault::MemoryVault;
 
 use crate::bug::Bug;
 use crate::chance::Chance;
+use crate::model::Model;
 use crate::options::Options;
 use crate::receiver::Receiver;
 use crate::reference::Reference;
-use crate::tape::{Pending, Tape};
+use crate::tape::Tape;
+use crate::tenant::{Tenant, router};
 use crate::upstream::Upstream;
+use crate::writer::{Batch, Hub, TakenUp, Writer};
 use crate::{Report, oracle, workload};
 
 /// The wall clock when virtual time is zero.
@@ -35,6 +43,8 @@ pub(crate) enum Happening {
     Work,
     /// What is pending is committed.
     Commit,
+    /// The state catches up with the log.
+    Follow,
     /// A lane's read is served.
     Read { lane: LaneId, from: Offset, items_max: usize, bytes_max: usize },
     /// A dead-letter sequence is read, once commit `after` is done.
@@ -48,16 +58,19 @@ pub(crate) enum Happening {
 /// What the world knows whatever the engine forgets.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Truth {
-    pub(crate) id_of: BTreeMap<(usize, u64), DeliveryId>,
-    pub(crate) event_of: BTreeMap<DeliveryId, (usize, u64)>,
+    /// The event id that each change gave when it first came.
+    pub(crate) ids: BTreeMap<(Position, ChangeType), EventId>,
+    pub(crate) id_of: BTreeMap<(usize, EventId), DeliveryId>,
+    pub(crate) event_of: BTreeMap<DeliveryId, (usize, EventId)>,
     /// What each subscriber has processed, from any lane.
-    pub(crate) seen: BTreeSet<(usize, u64)>,
+    pub(crate) seen: BTreeSet<(usize, Offset)>,
     /// What each subscriber has processed from its live lane, and the highest of each subject.
-    pub(crate) live: BTreeSet<(usize, u64)>,
-    pub(crate) highest: BTreeMap<(usize, u8), u64>,
+    pub(crate) live: BTreeSet<(usize, Offset)>,
+    pub(crate) highest: BTreeMap<(usize, SubjectId), Offset>,
     pub(crate) attempts: u64,
     pub(crate) crashes: u64,
     pub(crate) dead_letters: u64,
+    pub(crate) withheld: u64,
 }
 
 pub(crate) struct World {
@@ -66,9 +79,19 @@ pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) chance: Chance,
     pub(crate) now: Now,
+    /// How wrong the wall clock is, in microseconds.
+    pub(crate) skew: i64,
+    pub(crate) tenant: Tenant,
+    pub(crate) delivery_key: DeliveryKey,
     pub(crate) disk: SimDisk,
     pub(crate) tape: Tape,
-    pub(crate) pending: Pending,
+    /// Every record that was ever seen durable.
+    pub(crate) history: Vec<Record>,
+    pub(crate) vault: MemoryVault,
+    pub(crate) state: MemoryState,
+    pub(crate) writer: Writer,
+    pub(crate) batch: Batch,
+    pub(crate) hub: Hub,
     pub(crate) commits: u64,
     pub(crate) commit_due: bool,
     pub(crate) upstream: Upstream,
@@ -77,6 +100,7 @@ pub(crate) struct World {
     pub(crate) dispatch: Dispatch,
     pub(crate) settlement: Settlement,
     pub(crate) reference: Reference,
+    pub(crate) model: Model,
     pub(crate) truth: Truth,
     pub(crate) flying: BTreeMap<writ_model::delivery::AttemptId, Attempt>,
     pub(crate) replay_of: BTreeMap<LaneId, usize>,
@@ -94,6 +118,7 @@ impl World {
     pub(crate) fn new(seed: u64, options: Options, bug: Option<Bug>) -> Self {
         let disk = SimDisk::new();
         let tape = Tape::open(&disk, seed).expect("an empty disk without faults opens");
+        let tenant = Tenant::new();
         let count = options.subscribers as usize;
         let receiver =
             Receiver { mood: crate::receiver::Mood::Healthy, poison: options.poison, noise: options.noise };
@@ -102,17 +127,26 @@ impl World {
         let mut world = Self {
             chance: Chance::new(seed),
             now: Now { moment: Moment(0), wall: Timestamp(EPOCH) },
-            dispatch: crate::crash::fresh_dispatch(seed, &options, &names, tape.epoch()),
+            skew: 0,
+            dispatch: crate::crash::fresh_dispatch(seed, &options, &tenant, &names, tape.epoch()),
             settlement: Settlement::start(&mut Vec::new()),
+            writer: Writer::start(&tape, &tenant, TakenUp::default()),
+            delivery_key: delivery_key(&tenant),
+            tenant,
             tape,
             disk,
-            pending: Pending::default(),
+            history: Vec::new(),
+            vault: MemoryVault::new(),
+            state: MemoryState::new(),
+            batch: Batch::default(),
+            hub: Hub::default(),
             commits: 0,
             commit_due: false,
             upstream: Upstream::default(),
             receivers: vec![receiver; count],
             names,
-            reference: Reference::default(),
+            reference: Reference::new(router(count)),
+            model: Model::default(),
             truth: Truth::default(),
             flying: BTreeMap::new(),
             replay_of: BTreeMap::new(),
@@ -128,7 +162,7 @@ impl World {
             bug,
             seed,
         };
-        world.start_machines();
+        world.start_machines().expect("nothing is recovered from an empty log");
         world.plan(Duration::ZERO, Happening::Work);
         world
     }
@@ -140,6 +174,7 @@ impl World {
             attempts: self.truth.attempts,
             crashes: self.truth.crashes,
             dead_letters: self.truth.dead_letters,
+            withheld: self.truth.withheld,
         }
     }
 
@@ -168,14 +203,14 @@ impl World {
         let entry = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let Some(at) = [deadline, entry].into_iter().flatten().min() else { return Ok(false) };
         let at = at.max(self.now.moment);
-        self.now = Now { moment: at, wall: Timestamp(EPOCH + at.0 as i64) };
+        self.now = Now { moment: at, wall: Timestamp(EPOCH + at.0 as i64 + self.skew) };
         if entry.is_some_and(|entry| entry <= at) {
             let (_, happening) = self.agenda.pop_first().expect("looked at above");
             self.note(&happening);
             self.happen(happening)?;
         } else {
             self.note(&"deadline");
-            self.pass_time();
+            self.pass_time()?;
         }
         self.drain()?;
         self.check_bounds()?;
@@ -186,6 +221,7 @@ impl World {
         match happening {
             Happening::Work => self.work(),
             Happening::Commit => self.commit(),
+            Happening::Follow => self.follow(),
             Happening::Read { .. } => self.serve_read(happening),
             Happening::DeadLetters { lane, subject, after } => self.serve_dead_letters(lane, subject, after),
             Happening::Load { from, limit, after } => self.serve_load(from, limit, after),
@@ -215,8 +251,17 @@ impl World {
         self.agenda.retain(|_, happening| matches!(happening, Happening::Work));
     }
 
+    /// The source's clock, which is right.
+    pub(crate) fn source_time(&self) -> Timestamp {
+        Timestamp(EPOCH + self.now.moment.0 as i64)
+    }
+
     /// Adds to the trace.
     pub(crate) fn note(&mut self, what: &impl std::fmt::Debug) {
         format!("{:?} {what:?}", self.now.moment).hash(&mut self.trace);
     }
+}
+
+pub(crate) fn delivery_key(tenant: &Tenant) -> DeliveryKey {
+    DeliveryKey::new(tenant.secrets.delivery_key)
 }

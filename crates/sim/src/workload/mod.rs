@@ -1,6 +1,7 @@
 //! What goes on in the world: one file per operation, drawn by weight.
 
 mod append;
+mod clock;
 mod crash;
 mod disk_fault;
 mod mood;
@@ -18,17 +19,19 @@ pub(crate) enum Operation {
     Operator,
     Replay,
     Rewind,
+    Clock,
     Crash,
     DiskFault,
 }
 
 /// Each operation's weight, and whether a swarm may go without it.
-pub(crate) const WEIGHTS: [(Operation, u64, bool); 7] = [
+pub(crate) const WEIGHTS: [(Operation, u64, bool); 8] = [
     (Operation::Append, 50, false),
     (Operation::Mood, 20, true),
     (Operation::Operator, 12, true),
     (Operation::Replay, 3, true),
     (Operation::Rewind, 4, true),
+    (Operation::Clock, 2, true),
     (Operation::Crash, 4, true),
     (Operation::DiskFault, 4, true),
 ];
@@ -47,11 +50,12 @@ pub(crate) fn act(world: &mut World) -> Result<(), String> {
     }
     world.note(&chosen);
     match chosen {
-        Operation::Append => append::act(world),
+        Operation::Append => return append::act(world),
         Operation::Mood => mood::act(world),
         Operation::Operator => operator::act(world),
-        Operation::Replay => replay::act(world),
+        Operation::Replay => return replay::act(world),
         Operation::Rewind => rewind::act(world),
+        Operation::Clock => clock::act(world),
         Operation::Crash => return crash::act(world),
         Operation::DiskFault => disk_fault::act(world),
     }
@@ -65,7 +69,7 @@ pub(crate) fn calm(world: &mut World) -> Result<(), String> {
     // A process that met a failed write stops: start it once more on the healed disk.
     world.crash(false)?;
     mood::cure(world);
-    append::rest(world);
+    append::rest(world)?;
     operator::set_right(world);
     world.drain()
 }

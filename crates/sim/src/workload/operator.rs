@@ -3,12 +3,12 @@
 use writ_kernel::dispatch::{Fact, LaneId};
 use writ_model::id::SubjectId;
 
-use crate::shell::subject_id;
 use crate::world::World;
 
 pub(super) fn act(world: &mut World) {
     let lane = LaneId(world.chance.between(0, world.names.len() as u64 - 1) as u16);
-    let subject = subject_id(world.chance.between(1, world.options.subjects) as u8);
+    let subjects: Vec<SubjectId> = world.model.known.values().map(|known| known.subject).collect();
+    let Some(subject) = world.chance.pick(&subjects).copied() else { return };
     let fact = match world.chance.between(0, 9) {
         0 => Fact::Pause(lane),
         1..=3 => Fact::Resume(lane),

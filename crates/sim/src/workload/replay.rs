@@ -6,12 +6,13 @@ use writ_model::id::Offset;
 
 use crate::world::World;
 
-pub(super) fn act(world: &mut World) {
+pub(super) fn act(world: &mut World) -> Result<(), String> {
     if world.chance.percent(20)
         && let Some(lane) = world.replay_of.keys().next().copied()
     {
         let fact = if world.chance.percent(50) { Fact::Cancel(lane) } else { Fact::Pause(lane) };
-        return world.facts.push_back(fact);
+        world.facts.push_back(fact);
+        return Ok(());
     }
     let base = world.chance.between(0, world.names.len() as u64 - 1) as usize;
     let end = world.tape.end().0;
@@ -23,5 +24,5 @@ pub(super) fn act(world: &mut World) {
     if let Ok(lane) = world.dispatch.replay(world.now, LaneId(base as u16), order, &mut effects) {
         world.replay_of.insert(lane, base);
     }
-    world.carry_out(effects, Vec::new());
+    world.carry_out(effects, Vec::new())
 }

@@ -1,0 +1,194 @@
+//! What stands between a crash and the first new commit: state and last-known states catch up with the log as
+//! the engine makes them, and are held against what the world knows.
+
+use std::collections::BTreeSet;
+
+use writ_kernel::dispatch::LaneId;
+use writ_kernel::dispatch::lane::Recovered;
+use writ_model::id::{Offset, SubjectId};
+use writ_store::log::{Record, StoredEvent};
+use writ_store::seal;
+use writ_store::state::State;
+use writ_store::vault::{Purpose, Remember, Vault};
+
+use crate::bug::Bug;
+use crate::model::Stretch;
+use crate::world::World;
+use crate::writer::TakenUp;
+
+/// Records applied in one step: few, so that steps end in odd places.
+const STEP_RECORDS: usize = 37;
+
+/// Rows of state looked at; no world has more.
+const ROWS: usize = 100_000;
+
+impl World {
+    /// Everything new in the log, in order: each record is checked, and the source's history is followed.
+    pub(crate) fn absorb(&mut self, records: Vec<Record>) -> Result<(), String> {
+        let mut stretch = Stretch::default();
+        for record in &records {
+            self.check_record(record)?;
+            self.reference.apply(record)?;
+            match record {
+                Record::Event(event) => {
+                    stretch.events.push_back((event.header.clone(), self.open_event(event)?))
+                }
+                Record::Fact(_, writ_model::control::ControlFact::Withheld(kept)) => {
+                    stretch.withheld.push_back(kept.clone());
+                }
+                Record::Fact(..) | Record::Leaf(..) => {}
+            }
+        }
+        self.reference.check_pairs()?;
+        self.model.advance(&self.tenant, self.upstream.changes(), self.reference.covered, stretch)?;
+        self.history.extend(records);
+        Ok(())
+    }
+
+    fn open_event(&self, event: &StoredEvent) -> Result<writ_model::envelope::PrivatePart, String> {
+        let Some(part) = event.parts.first() else { return Err(format!("{} has no part", event.offset)) };
+        let key = self.vault.key(part.subject_id, part.generation, Purpose::Content);
+        let Some(key) = key.map_err(|error| error.to_string())? else {
+            return Err(format!("the key of the event at {} is not in the vault", event.offset));
+        };
+        seal::open(part, &event.header, &key).map_err(|error| format!("event at {}: {error}", event.offset))
+    }
+
+    /// Applies to the state what it lacks; now and then makes it durable.
+    pub(crate) fn follow(&mut self) -> Result<(), String> {
+        self.catch_up_state()?;
+        if self.chance.percent(10) {
+            self.state.sync().map_err(|error| error.to_string())?;
+            self.vault.sync().map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// What the log holds from an offset on; it was read and compared when it was absorbed.
+    pub(crate) fn records(&self, from: Offset) -> &[Record] {
+        &self.history[self.history.partition_point(|record| record.offset() < from)..]
+    }
+
+    fn catch_up_state(&mut self) -> Result<(), String> {
+        for step in self.records(self.state.applied()).chunks(STEP_RECORDS) {
+            let through = step.last().map_or(Offset::ZERO, |record| record.offset().next());
+            self.state.apply(step, through).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn catch_up_vault(&mut self) -> Result<(), String> {
+        loop {
+            let step = self.records(self.vault.remembered());
+            let step = &step[..step.len().min(STEP_RECORDS)];
+            let Some(last) = step.last().map(Record::offset) else { return Ok(()) };
+            let mut changes = Vec::new();
+            for record in step {
+                if let Record::Event(event) = record {
+                    changes.push(self.remembered(event)?);
+                }
+            }
+            self.vault.remember(&changes, last.next()).map_err(|error| error.to_string())?;
+        }
+    }
+
+    fn remembered(&self, event: &StoredEvent) -> Result<Remember, String> {
+        let private = self.open_event(event)?;
+        let key_hash = self.key_hash(&private.key);
+        let old_key_hash = private.old_key.as_ref().map(|key| self.key_hash(key));
+        Ok(Remember {
+            key_hash,
+            old_key_hash: old_key_hash.filter(|old| *old != key_hash),
+            change_type: event.header.change_type,
+            attributes: private.data.after,
+        })
+    }
+
+    /// Brings everything derived up to the log's end, and says what a new writer begins with.
+    pub(crate) fn recover(&mut self) -> Result<TakenUp, String> {
+        self.catch_up_state()?;
+        if self.bug != Some(Bug::RememberNotDerived) {
+            self.catch_up_vault()?;
+        }
+        self.check_last_known()?;
+        self.check_state()?;
+        let source = &self.tenant.source;
+        let covered = self.state.covered(source).map_err(|error| error.to_string())?;
+        let accounted = self.state.accounted(source).map_err(|error| error.to_string())?;
+        let clock_floor = if self.bug == Some(Bug::ClockFloorForgotten) { 0 } else { self.clock_floor() };
+        Ok(TakenUp {
+            clock_floor,
+            covered: covered.filter(|_| self.bug != Some(Bug::CoveredForgotten)),
+            accounting: accounted.map_or(0, |one| one.seq),
+        })
+    }
+
+    /// The clock value of the log's last event.
+    fn clock_floor(&self) -> u64 {
+        let last = self.history.iter().rev().find_map(|record| match record {
+            Record::Event(event) => Some(event.header.hlc.millis),
+            Record::Fact(..) | Record::Leaf(..) => None,
+        });
+        last.unwrap_or_default()
+    }
+
+    /// The vault holds of every record what the stream left.
+    pub(crate) fn check_last_known(&self) -> Result<(), String> {
+        for (key, known) in &self.model.known {
+            let found = self.vault.find(self.key_hash(key)).map_err(|error| error.to_string())?;
+            let Some(found) = found else { return Err("a record's last-known state is gone".to_owned()) };
+            if found.subject_id != known.subject || found.last_known != known.groups {
+                return Err(format!("the last-known state of {} is not what the log says", known.subject));
+            }
+        }
+        Ok(())
+    }
+
+    /// The state answers what the log's records add up to.
+    pub(crate) fn check_state(&self) -> Result<(), String> {
+        let failed = |error: writ_store::error::StateError| error.to_string();
+        let (state, reference) = (&self.state, &self.reference);
+        for name in &self.names {
+            let cursor = state.cursor(name).map_err(failed)?;
+            if cursor.as_ref() != reference.cursors.get(name.as_str()) {
+                return Err(format!("the state has another cursor of {name}"));
+            }
+            let letters = state.dead_letters(name, None, ROWS).map_err(failed)?;
+            let letters: BTreeSet<_> = letters.into_iter().map(|l| (l.subject_id, l.offset)).collect();
+            let mine = reference.dead.iter().filter(|((whose, _), _)| whose == name.as_str());
+            let mine = mine.flat_map(|((_, subject), offsets)| offsets.iter().map(|o| (*subject, *o)));
+            if letters != mine.collect() {
+                return Err(format!("the state has other dead letters of {name}"));
+            }
+        }
+        let open = state.open_events(Offset::ZERO, ROWS).map_err(failed)?;
+        let expected = reference.events.keys().filter(|offset| !reference.finalised.contains(offset));
+        if !open.iter().map(|event| event.offset).eq(expected.copied()) {
+            return Err("the state has other open events".to_owned());
+        }
+        let withheld = state.withheld(None, ROWS).map_err(failed)?.len() as u64;
+        if withheld != reference.withheld {
+            return Err(format!("the state has {withheld} kept events, the log {}", reference.withheld));
+        }
+        Ok(())
+    }
+
+    /// What the state holds of a subscriber's lane.
+    pub(crate) fn recovered(&self, subscriber: usize) -> Result<Recovered, String> {
+        let failed = |error: writ_store::error::StateError| error.to_string();
+        let name = &self.names[subscriber];
+        let letters = self.state.dead_letters(name, None, ROWS).map_err(failed)?;
+        let mut parked: std::collections::BTreeMap<SubjectId, Offset> = std::collections::BTreeMap::new();
+        parked.extend(letters.iter().map(|letter| (letter.subject_id, letter.offset)));
+        Ok(Recovered {
+            cursor: self.state.cursor(name).map_err(failed)?,
+            state: self.state.lane(name).map_err(failed)?.map(|lane| lane.state),
+            parked: parked.into_iter().collect(),
+            ..Recovered::default()
+        })
+    }
+
+    pub(crate) fn lane_of(&self, name: &str) -> Option<LaneId> {
+        self.names.iter().position(|n| n.as_str() == name).map(|n| LaneId(n as u16))
+    }
+}
