@@ -11,6 +11,13 @@ CREATE TABLE IF NOT EXISTS _writ_changes(
   before TEXT, after TEXT);
 CREATE TABLE IF NOT EXISTS _writ_meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;";
 
+/// Uses up one number of the recorded changes (<https://www.sqlite.org/autoinc.html>: the table is an ordinary
+/// one, and has a row only once a change was recorded).
+pub(super) const SKIP_NUMBER: &str = "BEGIN IMMEDIATE; \
+    INSERT INTO sqlite_sequence(name, seq) SELECT '_writ_changes', 0 \
+        WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '_writ_changes'); \
+    UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = '_writ_changes'; COMMIT;";
+
 /// Removes the tables of the capture; the triggers must be gone before.
 pub(super) const DROP_TABLES: &str = "DROP TABLE IF EXISTS _writ_changes; DROP TABLE IF EXISTS _writ_meta;";
 

@@ -70,7 +70,7 @@ enum Phase {
 /// The state of a copy.
 #[derive(Debug)]
 struct Copy {
-    /// The last recorded change that the view holds.
+    /// The last number that the view holds: a recorded change's, or the copy's own.
     view: u64,
     taken_at: Timestamp,
     /// Tables to read, the present one last.
@@ -184,6 +184,7 @@ impl Session {
             self.follow_schema()?;
         }
         if !self.pending.is_empty() && self.copied.is_none() {
+            self.number_copy()?;
             self.execute("BEGIN")?;
             self.phase = Phase::CatchingUp;
             return self.catch_up();
@@ -215,6 +216,13 @@ impl Session {
         self.pending = installed.pending;
         self.schema_version = self.pragma("schema_version")?;
         Ok(())
+    }
+
+    /// Takes a number of its own for a copy: its rows must not stand where those of an earlier copy stood,
+    /// whose positions are covered already.
+    fn number_copy(&self) -> Result<(), SourceError> {
+        let number = self.connection.execute_batch(ddl::SKIP_NUMBER);
+        number.map_err(|failure| fault::sqlite(&self.plan.path, "number the snapshot", &failure))
     }
 
     fn catch_up(&mut self) -> Result<Next, SourceError> {

@@ -325,6 +325,23 @@ fn a_changed_mapping_renews_the_triggers_and_reads_the_table_again() {
 }
 
 #[test]
+fn rows_of_a_second_snapshot_never_stand_where_rows_of_the_first_did() {
+    let mut shop = Shop::new(CUSTOMERS);
+    shop.write("INSERT INTO customers(id, email) VALUES (1, 'a@b.example'), (2, 'c@d.example')");
+    let (_, progress) = shop.streaming();
+    shop.tables = serde_json::from_value(serde_json::json!({"customers": {
+        "entity": "customer", "key": ["id"], "changes": {"email": ["email"], "segment": ["extra"]},
+    }}))
+    .expect("mapping");
+    let again = changes(&mut shop.open(Some(&progress)).expect("opens"));
+    assert_eq!(again.len(), 2);
+    assert!(
+        again.iter().all(|change| change.position > progress.position),
+        "covered by the first: {again:?}"
+    );
+}
+
+#[test]
 fn a_table_that_a_migration_rebuilds_is_captured_again_while_running() {
     let shop = Shop::new(CUSTOMERS);
     shop.write("INSERT INTO customers(id, email) VALUES (1, 'ada@example.org')");
