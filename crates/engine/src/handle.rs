@@ -168,7 +168,7 @@ impl EngineHandle {
     }
 
     /// Hands changes to the writer and waits for the sync. When it returns `Ok`, what was accepted survives a
-    /// power cut. On an error nothing of it was stored.
+    /// power cut. After an error all of it may be sent again: what was stored nevertheless is a duplicate then.
     pub async fn submit(
         &self,
         source: SourceName,

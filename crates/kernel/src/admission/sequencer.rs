@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use writ_model::id::{Sequence, Slot};
 
-/// The last number given in each slot. A number is given when the event goes into a commit; an append that
-/// fails stops the writer, so that no number is ever taken back.
+/// The last number given in each slot. A number is given when the event goes into a commit. Numbers of a commit
+/// that was refused were never seen by anybody: another sequencer begins from the log's tails.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sequencer {
     tails: BTreeMap<Slot, Sequence>,
