@@ -12,6 +12,7 @@
 mod bug;
 mod chance;
 mod crash;
+mod decay;
 mod invariants;
 mod model;
 mod options;

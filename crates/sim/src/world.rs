@@ -28,7 +28,7 @@ use crate::tape::Tape;
 use crate::tenant::{Tenant, router};
 use crate::upstream::Upstream;
 use crate::writer::{Batch, Hub, TakenUp, Writer};
-use crate::{Report, oracle, workload};
+use crate::{Report, decay, oracle, workload};
 
 /// The wall clock when virtual time is zero.
 const EPOCH: i64 = 1_764_000_000_000_000;
@@ -184,7 +184,8 @@ impl World {
         self.is_quiet = true;
         workload::calm(self)?;
         self.run_to_rest()?;
-        oracle::check(self)
+        oracle::check(self)?;
+        decay::check(self)
     }
 
     fn run_to_rest(&mut self) -> Result<(), String> {
