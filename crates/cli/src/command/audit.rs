@@ -95,8 +95,9 @@ fn key(arguments: &Verify) -> Result<NoteVerifier, Failure> {
             })?
         }
     };
-    NoteVerifier::parse(text.trim())
-        .map_err(|error| Failure::coded(code::AUDIT_SIGNATURE, format!("read the public key: {error}"), BAD_INPUT))
+    NoteVerifier::parse(text.trim()).map_err(|error| {
+        Failure::coded(code::AUDIT_SIGNATURE, format!("read the public key: {error}"), BAD_INPUT)
+    })
 }
 
 fn known(arguments: &Verify, key: &NoteVerifier) -> Result<Vec<Checkpoint>, Failure> {
@@ -122,15 +123,24 @@ fn text(report: &Report, key_is_from_folder: bool) -> String {
     let mut lines = Vec::new();
     let size = report.size.unwrap_or_default();
     if report.is_sound() {
-        let records: Vec<String> = report.records.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        lines.push(format!("sound: {size} leaves ({}), {} acknowledgement records", records.join(", "), report.acknowledgements));
+        let records: Vec<String> =
+            report.records.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        lines.push(format!(
+            "sound: {size} leaves ({}), {} acknowledgement records",
+            records.join(", "),
+            report.acknowledgements
+        ));
         lines.push(format!("{} events are not settled yet", report.open_intents));
     } else {
-        lines.push(format!("NOT SOUND: {} faults in {size} leaves of {}", report.faults_total, report.origin));
+        lines
+            .push(format!("NOT SOUND: {} faults in {size} leaves of {}", report.faults_total, report.origin));
         lines.extend(report.faults.iter().map(|fault| format!("  exit code {}: {fault}", fault.exit_code())));
     }
     match report.trust {
-        Trust::SelfAttested => lines.push("self-attested, not witnessed: whoever holds the signing key could have rewritten all of it".into()),
+        Trust::SelfAttested => lines.push(
+            "self-attested, not witnessed: whoever holds the signing key could have rewritten all of it"
+                .into(),
+        ),
     }
     if key_is_from_folder {
         lines.push("the public key was read from the folder itself; give --vkey with one that you have from elsewhere".into());

@@ -49,7 +49,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let answer = client.get(&format!("{base}?limit={}", arguments.limit)).await?;
     let subject = act.map(|(_, subject)| subject.as_str());
     let letters = answer["dead_letters"].as_array().cloned().unwrap_or_default();
-    let letters: Vec<Value> = letters.into_iter().filter(|one| subject.is_none_or(|s| one["subject_id"] == *s)).collect();
+    let letters: Vec<Value> =
+        letters.into_iter().filter(|one| subject.is_none_or(|s| one["subject_id"] == *s)).collect();
     if arguments.json {
         println!("{:#}", json!({ "dead_letters": letters, "next": answer["next"] }));
     } else {

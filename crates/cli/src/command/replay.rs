@@ -42,7 +42,11 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let loaded = arguments.config.load()?;
-    let scope = if arguments.subscriber.is_some() || arguments.cancel.is_some() { Scope::Operate } else { Scope::Read };
+    let scope = if arguments.subscriber.is_some() || arguments.cancel.is_some() {
+        Scope::Operate
+    } else {
+        Scope::Read
+    };
     let client = Client::new(&loaded, scope)?;
     let answer = match (&arguments.cancel, &arguments.subscriber) {
         (Some(id), _) => client.delete(&format!("/v1/replays/{id}")).await?,
@@ -71,9 +75,17 @@ fn request(arguments: &Arguments) -> Value {
 
 fn print(plan: &Value, is_started: bool) {
     let verb = if is_started { "replaying" } else { "would replay" };
-    println!("{verb} offsets {} to {} to {}", plan["from"], plan["to"], plan["subscriber"].as_str().unwrap_or_default());
+    println!(
+        "{verb} offsets {} to {} to {}",
+        plan["from"],
+        plan["to"],
+        plan["subscriber"].as_str().unwrap_or_default()
+    );
     if is_started {
-        println!("replay {}; `writ replay` lists it, `writ replay --cancel {0}` stops it", plan["id"].as_str().unwrap_or_default());
+        println!(
+            "replay {}; `writ replay` lists it, `writ replay --cancel {0}` stops it",
+            plan["id"].as_str().unwrap_or_default()
+        );
     } else {
         println!("nothing was sent; add --yes to start");
     }

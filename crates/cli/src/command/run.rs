@@ -70,7 +70,8 @@ async fn drain(running: Running) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Err(_) => {
-            let text = "stop: attempts were still in flight after 30 s; they are made again at the next start";
+            let text =
+                "stop: attempts were still in flight after 30 s; they are made again at the next start";
             Err(Failure::coded(code::DRAIN_EXPIRED, text, UNAVAILABLE))
         }
     }
@@ -87,7 +88,8 @@ fn tokens(loaded: &Loaded, secrets: &Secrets) -> Result<Tokens, Failure> {
 }
 
 async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

@@ -31,10 +31,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn print(report: &Value) {
-    println!("tenant {}   log end {}   state {}", text(report, "tenant"), report["log_end"], report["state_applied"]);
+    println!(
+        "tenant {}   log end {}   state {}",
+        text(report, "tenant"),
+        report["log_end"],
+        report["state_applied"]
+    );
     println!("\n{:<20} {:<12} {:<11} {:<24} error", "SOURCE", "KIND", "PHASE", "POSITION");
     for source in list(report, "sources") {
-        let columns = [text(source, "source"), text(source, "kind"), text(source, "phase"), text(source, "position")];
+        let columns =
+            [text(source, "source"), text(source, "kind"), text(source, "phase"), text(source, "position")];
         println!(
             "{:<20} {:<12} {:<11} {:<24} {}",
             columns[0],

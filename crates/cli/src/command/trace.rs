@@ -44,7 +44,12 @@ fn print(event: &Value) {
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     println!("event {} ({} {})", text("event_id"), text("change_type"), text("operation"));
     println!("  committed  {}  at source {}", text("time"), text("source"));
-    println!("  admitted   {}  offset {} sequence {}", text("recorded_at"), event["offset"], text("sequence"));
+    println!(
+        "  admitted   {}  offset {} sequence {}",
+        text("recorded_at"),
+        event["offset"],
+        text("sequence")
+    );
     println!("  decided    {} under {} against {}", text("class"), text("policy"), text("schema"));
     println!("  attested   intent leaf {}", event["intent_index"]);
     let settled = event.get("acknowledgements").and_then(Value::as_object);

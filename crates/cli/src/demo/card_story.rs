@@ -22,7 +22,8 @@ pub(super) async fn tell(stage: &mut Stage, report: &Report) -> Result<Outcome, 
     })
     .await;
     let finding = withheld.as_ref().map(|one| &one["reason"]["card_number"]["findings"][0]);
-    let text = |name: &str| finding.map(|f| f[name].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
+    let text =
+        |name: &str| finding.map(|f| f[name].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
     story.claim(
         "the event is quarantined with its place, first six and last four",
         text("first6") == "411111" && text("last4") == "1111",
@@ -42,6 +43,10 @@ pub(super) async fn tell(stage: &mut Stage, report: &Report) -> Result<Outcome, 
     let received = stage.crm.deliveries().iter().any(|one| one.data.to_string().contains(CARD));
     story.claim("no subscriber received the number", !received, "checked every delivery");
     let found = stage.files_with(&[CARD, &digits])?;
-    story.claim("no file of the store holds the number", found.is_empty(), format!("{} files searched", stage.file_count()?));
+    story.claim(
+        "no file of the store holds the number",
+        found.is_empty(),
+        format!("{} files searched", stage.file_count()?),
+    );
     Ok(story.end())
 }

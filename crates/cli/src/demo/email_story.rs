@@ -33,7 +33,11 @@ pub(super) async fn tell(stage: &mut Stage, report: &Report) -> Result<Outcome, 
     }
     let crm_at = crm.as_ref().map(|delivery| delivery.at);
     let took = crm_at.map(|at| at.saturating_duration_since(changed));
-    story.claim("crm saw the change while esp throttled", crm_before(crm_at, esp.as_ref()), format!("{took:?}"));
+    story.claim(
+        "crm saw the change while esp throttled",
+        crm_before(crm_at, esp.as_ref()),
+        format!("{took:?}"),
+    );
     story.claim(
         "esp was asked to wait and was waited for",
         refusals.len() >= 2 && waited(&refusals, esp.as_ref()),
@@ -43,21 +47,38 @@ pub(super) async fn tell(stage: &mut Stage, report: &Report) -> Result<Outcome, 
     story.claim("the archive file has it too", archived.is_some(), "one line, the same event id");
     for (name, receiver) in [("crm", &stage.crm), ("esp", &stage.esp)] {
         let (once, ordered) = once_and_in_order(&receiver.deliveries());
-        story.claim(&format!("{name} saw it once and in order"), once && ordered, format!("once {once}, ordered {ordered}"));
-        story.claim(&format!("no message to {name} names the old address after it"), quiet(receiver), "checked every delivery");
+        story.claim(
+            &format!("{name} saw it once and in order"),
+            once && ordered,
+            format!("once {once}, ordered {ordered}"),
+        );
+        story.claim(
+            &format!("no message to {name} names the old address after it"),
+            quiet(receiver),
+            "checked every delivery",
+        );
     }
     if let Some(crm) = &crm {
         let trace = stage.trace_until(&crm.event_id, &["archive", "crm", "esp"], LONGEST).await?;
-        story.claim("one trace shows its whole life", trace.is_some(), format!("writ trace {}", crm.event_id));
+        story.claim(
+            "one trace shows its whole life",
+            trace.is_some(),
+            format!("writ trace {}", crm.event_id),
+        );
     }
     let lane = stage.lane("loyalty").await?;
     let breaker = lane["breaker"].as_str().unwrap_or_default().to_owned();
-    story.claim("loyalty is down and holds nobody up", lane["lag"].as_u64() > Some(0), format!("lag {}, breaker {breaker}", lane["lag"]));
+    story.claim(
+        "loyalty is down and holds nobody up",
+        lane["lag"].as_u64() > Some(0),
+        format!("lag {}, breaker {breaker}", lane["lag"]),
+    );
     Ok(story.end())
 }
 
 async fn arrival(receiver: &Receiver) -> Option<Delivery> {
-    watch(LONGEST, async || receiver.deliveries().into_iter().find(|one| one.after("email") == Some(NEW))).await
+    watch(LONGEST, async || receiver.deliveries().into_iter().find(|one| one.after("email") == Some(NEW)))
+        .await
 }
 
 fn crm_before(crm: Option<Instant>, esp: Option<&Delivery>) -> bool {

@@ -34,7 +34,11 @@ pub(super) async fn tell(stage: &mut Stage, report: &Report) -> Result<Outcome, 
     let expected: BTreeSet<String> = (0..CUSTOMERS).map(address).collect();
     for name in ["crm", "esp", "loyalty"] {
         let all = watch(LONGEST, async || has_all(stage.receiver(name), &expected).then_some(())).await;
-        story.claim(&format!("{name} has every one of {CUSTOMERS} changes"), all.is_some(), counts(stage.receiver(name)));
+        story.claim(
+            &format!("{name} has every one of {CUSTOMERS} changes"),
+            all.is_some(),
+            counts(stage.receiver(name)),
+        );
         check_order(&mut story, name, stage.receiver(name));
     }
     Ok(story.end())
@@ -52,7 +56,11 @@ async fn kill_at_work(stage: &mut Stage, customers: std::ops::Range<i64>) -> Res
 }
 
 /// Starts with a bound on the log that the next changes exceed, then lifts it.
-async fn fill_up(stage: &mut Stage, story: &mut Telling<'_>, customers: std::ops::Range<i64>) -> Result<(), Failure> {
+async fn fill_up(
+    stage: &mut Stage,
+    story: &mut Telling<'_>,
+    customers: std::ops::Range<i64>,
+) -> Result<(), Failure> {
     stage.start(Some(stage.log_bytes()? + 4096)).await?;
     add(stage, customers)?;
     story.happened("started with room for 4 KiB more: the log fills up");
@@ -102,7 +110,8 @@ fn check_order(story: &mut Telling<'_>, name: &str, receiver: &Receiver) {
         *id == one.delivery_id
     });
     let mut seen = BTreeSet::new();
-    let first: Vec<Delivery> = deliveries.into_iter().filter(|one| seen.insert(one.event_id.clone())).collect();
+    let first: Vec<Delivery> =
+        deliveries.into_iter().filter(|one| seen.insert(one.event_id.clone())).collect();
     let (_, ordered) = once_and_in_order(&first);
     story.claim(
         &format!("{name}: repeats carry the same delivery id, order per customer holds"),

@@ -53,7 +53,9 @@ impl Stage {
         if ready.is_none() {
             return Err(stage.trouble("the snapshot of the shop did not arrive"));
         }
-        report.line("  A SQLite shop with two customers; crm and esp over HTTP, an archive file, loyalty is down.");
+        report.line(
+            "  A SQLite shop with two customers; crm and esp over HTTP, an archive file, loyalty is down.",
+        );
         Ok(stage)
     }
 
@@ -73,7 +75,10 @@ impl Stage {
     pub(crate) async fn start(&mut self, log_bytes_max: Option<u64>) -> Result<(), Failure> {
         let config = self.folder.path().join("writ.yaml");
         std::fs::write(&config, self.config(log_bytes_max))?;
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.path().join("engine.log"))?;
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("engine.log"))?;
         let child = Command::new(std::env::current_exe()?)
             .args(["run", "--config"])
             .arg(&config)

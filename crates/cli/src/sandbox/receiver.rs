@@ -113,7 +113,11 @@ impl Drop for Receiver {
     }
 }
 
-async fn connection(io: TokioIo<tokio::net::TcpStream>, seen: Arc<Mutex<Seen>>, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    io: TokioIo<tokio::net::TcpStream>,
+    seen: Arc<Mutex<Seen>>,
+    mut stop: watch::Receiver<bool>,
+) {
     let service = service_fn(move |request| answer(request, Arc::clone(&seen)));
     let serving = hyper::server::conn::http1::Builder::new().serve_connection(io, service);
     tokio::select! {
@@ -122,9 +126,13 @@ async fn connection(io: TokioIo<tokio::net::TcpStream>, seen: Arc<Mutex<Seen>>, 
     }
 }
 
-async fn answer(request: Request<Incoming>, seen: Arc<Mutex<Seen>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    seen: Arc<Mutex<Seen>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let delivery_id = header(&request, "webhook-id");
-    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let body =
+        request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
     if let Behaviour::Throttling(left @ 1..) = seen.behaviour {
         seen.behaviour = Behaviour::Throttling(left - 1);
