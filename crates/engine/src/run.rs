@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use writ_connectors::secret::Secrets;
 use writ_model::code;
 use writ_store::state::State;
+
+pub use writ_connectors::secret::Secrets;
 
 use crate::assemble::{self, Assembled, Pull};
 use crate::config::Config;

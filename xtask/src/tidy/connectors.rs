@@ -11,7 +11,10 @@ const KINDS: &[&str] = &["crates/connectors/src/sources/", "crates/connectors/sr
 const REGISTRY: &str = "crates/connectors/src/registry.rs";
 
 /// A file that may hold a connector's name as a word, and why. An entry that matches nothing fails.
-const ALLOWED: &[(&str, &str, &str)] = &[];
+const ALLOWED: &[(&str, &str, &str)] = &[
+    ("crates/cli/src/bench/engine.rs", "cloudevents", "the benchmark feeds the engine through this intake"),
+    ("crates/cli/src/bench/engine.rs", "webhook", "the benchmark measures deliveries over HTTP"),
+];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     check_with(tree, ALLOWED)
