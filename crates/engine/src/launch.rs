@@ -33,7 +33,7 @@ use crate::opened::Store;
 use crate::payload::Payloads;
 use crate::recovery::{self, failed};
 use crate::writer::quota::Quota;
-use crate::writer::{FromHub, Taken, Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Intents, Taken, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
@@ -240,6 +240,7 @@ impl<'a> Parts<'a> {
             payloads: self.payloads,
             handle: self.handle,
             cold: self.cold,
+            intents: Intents::default(),
             log: Box::new(log),
             covered,
             accounting,

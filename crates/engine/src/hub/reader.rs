@@ -18,6 +18,9 @@ use crate::payload::{Event, Payloads, Stretch};
 /// The vault, shared between the writer and the readers.
 pub(crate) type SharedVault = Arc<Mutex<Box<dyn Vault>>>;
 
+/// Bytes of log that the read of a single event covers.
+const LOAD_BYTES: usize = 64 << 10;
+
 /// Bytes of log that one cold read covers at most; a lane that matches little reads again.
 const COLD_READ_BYTES: usize = 1 << 20;
 
@@ -97,14 +100,25 @@ impl Shared {
         })
     }
 
+    /// Reads a little more than was asked for: a lane that lags asks for the next events next, and a commit is
+    /// read as a whole whatever is taken from it.
     fn load(&self, offset: Offset) -> Result<Option<Arc<Event>>, Unreadable> {
-        let first = self.read(offset, 1)?.into_iter().next();
-        let Some(Record::Event(stored)) = first.filter(|record| record.offset() == offset) else {
-            return Ok(None);
-        };
-        let event = Arc::new(self.open(*stored)?);
-        self.payloads.shelve(Arc::clone(&event));
-        Ok(Some(event))
+        let mut found = None;
+        for record in self.read(offset, LOAD_BYTES)? {
+            let Record::Event(stored) = record else { continue };
+            if stored.offset == offset {
+                let event = Arc::new(self.open(*stored)?);
+                self.payloads.shelve(Arc::clone(&event));
+                found = Some(event);
+            } else if found.is_none() {
+                break;
+            } else if self.payloads.get(stored.offset).is_none()
+                && let Ok(event) = self.open(*stored)
+            {
+                self.payloads.shelve(Arc::new(event));
+            }
+        }
+        Ok(found)
     }
 
     fn offer(

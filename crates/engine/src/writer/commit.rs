@@ -77,6 +77,7 @@ pub(crate) struct Writer {
     pub(crate) committed: mpsc::Sender<Committed>,
     pub(crate) handle: WriterHandle,
     pub(crate) cold: crate::hub::reader::ColdReader,
+    pub(crate) intents: super::Intents,
 }
 
 impl Writer {

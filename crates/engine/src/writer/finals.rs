@@ -10,7 +10,6 @@ use writ_kernel::settle::Finished;
 use writ_model::control::{ControlFact, Finalised};
 use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::SubscriberName;
-use writ_store::log::Record;
 use writ_store::vault::Purpose;
 
 use super::batch::Batch;
@@ -20,9 +19,6 @@ use super::leaf;
 use crate::error::EngineError;
 use crate::hub::reader::Unreadable;
 use crate::payload::Event;
-
-/// Bytes of log that are read at once when an intent is looked for.
-const INTENT_READ_BYTES: usize = 1 << 20;
 
 type SettledAt = (SubscriberName, Acknowledgement);
 
@@ -70,14 +66,15 @@ impl Writer {
             Err(unreadable) => return Ok(Err(unreadable)),
         };
         let known = event.intent.as_ref().map(|facts| facts.as_ref().clone());
-        let facts = match known.map_or_else(|| self.read_intent(finished), |facts| Ok(Some(facts))) {
-            Ok(Some(facts)) => facts,
-            Ok(None) => {
-                tracing::error!(offset = finished.offset.0, "the intent of an event was not found");
-                return Ok(Ok(None));
-            }
-            Err(unreadable) => return Ok(Err(unreadable)),
-        };
+        let facts =
+            match known.map_or_else(|| self.intents.take(finished, &self.cold), |facts| Ok(Some(facts))) {
+                Ok(Some(facts)) => facts,
+                Ok(None) => {
+                    tracing::error!(offset = finished.offset.0, "the intent of an event was not found");
+                    return Ok(Ok(None));
+                }
+                Err(unreadable) => return Ok(Err(unreadable)),
+            };
         let settled = self.settled(finished)?;
         let (subscriber_ack_set, records) =
             acks::seal(records(&settled)).map_err(|error| leaf::unwritable(&error))?;
@@ -135,27 +132,6 @@ impl Writer {
         let linked = linked.to_canonical().map_err(|error| leaf::unwritable(&error))?;
         let blinding = EventBlinding::derive(&EvidenceKey::new(key.0), &self.origin, facts.event_id);
         Ok(Some(blinding.linked(LinkedIn::Attestation, &linked)))
-    }
-
-    /// The facts of an intent that memory no longer holds: its leaf follows the event in the same commit.
-    fn read_intent(&self, finished: &Finished) -> Result<Option<EventFacts>, Unreadable> {
-        let mut from = finished.offset;
-        loop {
-            let records = self.cold.records(from, INTENT_READ_BYTES)?;
-            let Some(last) = records.last() else { return Ok(None) };
-            from = last.offset().next();
-            let mut leaves = records.iter().filter_map(|record| match record {
-                Record::Leaf(_, index, bytes) => Some((*index, bytes)),
-                Record::Event(_) | Record::Fact(..) => None,
-            });
-            let Some((_, bytes)) = leaves.find(|(index, _)| *index >= finished.intent_index) else {
-                continue;
-            };
-            return Ok(match Leaf::parse(bytes) {
-                Ok(Leaf::Intent(intent)) => Some(intent.facts),
-                Ok(Leaf::Attestation(_) | Leaf::Accounting(_) | Leaf::Withheld(_)) | Err(_) => None,
-            });
-        }
     }
 }
 
