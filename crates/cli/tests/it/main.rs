@@ -3,7 +3,9 @@
 //! `WRIT_REQUIRE_SERVICES=1`.
 #![expect(clippy::print_stderr, reason = "a skipped test must be seen, and figures are for people")]
 
+mod audit;
 mod capture_under_fire;
+mod faults;
 mod first_change;
 mod oracle;
 mod receivers;
