@@ -7,6 +7,7 @@ mod audit;
 mod capture_under_fire;
 mod faults;
 mod first_change;
+mod guide;
 mod oracle;
 mod receivers;
 mod stage;
