@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use writ_api::{App, Patience, Recorder, Tokens};
-use writ_engine::run::Secrets;
 use writ_engine::config::{Config, Scope};
 use writ_engine::run::Running;
+use writ_engine::run::Secrets;
 
 use crate::client::{Answer, Ask, PATIENCE};
 

@@ -65,7 +65,12 @@ fn sync(store: &Path) -> Result<Finding, Failure> {
 fn clock() -> Finding {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     if now.as_secs() < EARLIEST_SECS {
-        return Finding::error("WRIT-7017", "clock", "the clock is before 2024", "set it, and keep it set by NTP");
+        return Finding::error(
+            "WRIT-7017",
+            "clock",
+            "the clock is before 2024",
+            "set it, and keep it set by NTP",
+        );
     }
     Finding::ok("clock", format!("{} s since 1970", now.as_secs()))
 }
@@ -73,7 +78,9 @@ fn clock() -> Finding {
 fn keys(store: &Path) -> Finding {
     let vault = store.join("vault");
     let mode = |path: &Path| std::fs::metadata(path).map(|meta| meta.permissions().mode() & 0o777).ok();
-    let open = ["master.key", "kek"].into_iter().find(|name| mode(&vault.join(name)).is_some_and(|m| m & 0o077 != 0));
+    let open = ["master.key", "kek"]
+        .into_iter()
+        .find(|name| mode(&vault.join(name)).is_some_and(|m| m & 0o077 != 0));
     match open {
         Some(name) => {
             let cause = format!("vault/{name} can be read by others");
@@ -87,6 +94,11 @@ fn keys(store: &Path) -> Finding {
 /// What the storage under the audit log can promise: a local directory is tamper-evident, never write-once.
 fn ladder(store: &Path) -> Finding {
     let audit = store.join("audit");
-    let text = "level 0, local directory: changes to the audit log are found by `writ audit verify`, not prevented";
-    if audit.exists() { Finding::ok("audit storage", text) } else { Finding::ok("audit storage", "there is no audit log yet") }
+    let text =
+        "level 0, local directory: changes to the audit log are found by `writ audit verify`, not prevented";
+    if audit.exists() {
+        Finding::ok("audit storage", text)
+    } else {
+        Finding::ok("audit storage", "there is no audit log yet")
+    }
 }

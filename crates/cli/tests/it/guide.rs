@@ -63,7 +63,8 @@ fn is_installed(program: &str) -> bool {
 
 /// `psql`, `curl` and `python3`, which the page asks of its reader.
 fn reader_has_what_the_page_needs() -> bool {
-    let missing: Vec<_> = ["psql", "curl", "python3"].into_iter().filter(|program| !is_installed(program)).collect();
+    let missing: Vec<_> =
+        ["psql", "curl", "python3"].into_iter().filter(|program| !is_installed(program)).collect();
     let demanded = std::env::var("WRIT_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
     assert!(missing.is_empty() || !demanded, "WRIT_REQUIRE_SERVICES=1, but {missing:?} are not installed");
     if !missing.is_empty() {
