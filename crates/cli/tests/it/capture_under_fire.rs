@@ -214,7 +214,8 @@ impl Theatre {
     }
 
     async fn look_at_slot(&self) {
-        self.confirmed.borrow_mut().push(self.confirmed().await);
+        let confirmed = self.confirmed().await;
+        self.confirmed.borrow_mut().push(confirmed);
     }
 
     /// `confirmed_flush_lsn` as a number.

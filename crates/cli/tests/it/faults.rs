@@ -195,6 +195,31 @@ async fn a_throttling_subscriber_is_waited_for_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_subscriber_holds_nobody_back_and_catches_up_when_it_is_there() {
+    let Some(cluster) = cluster(&Options::default()) else { return };
+    cluster.psql(TABLE).await;
+    let (crm, mut late) = (Receiver::start(Behaviour::Healthy).await, Receiver::dead().await);
+    let mut stage = Stage::new(config(HEAD, &crm) + &webhook("late", &late)).await;
+    stage.environment("WRIT_SHOP_URL", &cluster.url());
+    stage.start().await;
+    stage.streams().await;
+    let mut scene = Scene { cluster, crm, stage };
+    scene.add(0..100).await;
+    scene.arrived(100).await;
+    assert!(scene.stage.terminate().await.success(), "{}", scene.stage.log());
+    scene.stage.start().await;
+    late.come_up().await;
+    until("the late one has everything", async || (late.events() == 200).then_some(())).await;
+    let events = |receiver: &Receiver| {
+        let ids =
+            receiver.deliveries().into_iter().map(|one| (one.event_id, one.sequence, one.after.is_some()));
+        ids.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(events(&late), events(&scene.crm), "both were sent the same events");
+    assert_eq!(scene.crm.deliveries().len(), 200, "who was there is sent nothing again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_subscriber_receives_nothing_until_resumed_not_even_after_a_restart() {
     let Some(mut scene) = Scene::running().await else { return };
     assert!(scene.stage.post("/v1/subscribers/crm/pause").await.is_success());

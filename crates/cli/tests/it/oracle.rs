@@ -75,11 +75,6 @@ impl Oracle {
         }
     }
 
-    /// Ids of the rows that are there, in order.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = i64> {
-        self.rows.keys().copied()
-    }
-
     /// Tells of every change type whose columns differ from what was told; a change type of nothing but nulls
     /// is not told of before it had a value.
     fn tell(&mut self, id: i64) {
