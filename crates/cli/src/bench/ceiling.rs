@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::engine::Engine;
 use super::floor;
 use super::load::{self, FIRST_SEEN_EVERY, Plan, Sent};
-use super::process::Process;
+use super::process::{self, Process};
 use super::receiver::Received;
 use super::receivers::Receivers;
 use super::report::{Conservation, Figures, Report, Run, cores};
@@ -96,6 +96,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 /// One run with a store and processes of its own.
 async fn once(arguments: &Arguments) -> Result<Run, Failure> {
+    let load_average = process::load_average();
     let mut receivers = Receivers::start(count(arguments.subscribers)).await?;
     let engine = Engine::start(folder(arguments)?, &receivers.addresses, count(arguments.batch)).await?;
     let before = Meters::read(engine.process, receivers.process);
@@ -105,6 +106,7 @@ async fn once(arguments: &Arguments) -> Result<Run, Failure> {
     let metrics = engine.metrics().await?;
     let mut figures = speed(&sent, &received);
     figures.extend(after.since(&before, &received));
+    figures.insert("machine_load_average_before", load_average);
     figures.insert("engine_rss_peak_mib", float(engine.process.rss_peak_bytes()) / f64::from(1 << 20));
     let samples = receivers.samples().await?;
     drop(receivers);

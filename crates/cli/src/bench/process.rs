@@ -48,6 +48,12 @@ impl Process {
     }
 }
 
+/// How many tasks wanted a core over the last minute: what else the machine was doing before a run.
+pub(super) fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or_default()
+}
+
 /// The command's name and its CPU seconds, from a stat line.
 fn cpu_of(stat: &str) -> Option<(&str, f64)> {
     let name = &stat[stat.find('(')? + 1..stat.rfind(')')?];
