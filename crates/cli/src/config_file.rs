@@ -1,103 +1,149 @@
-//! Reads `writ.yaml`. Every mistake is one finding with its line and, for a key that nobody knows, the nearest
-//! one that is known.
+//! Reads `writ.yaml`. Every mistake is one finding with its file, line and column and, for a word that nobody
+//! knows, the nearest one that is known. A value is never quoted: it may be a secret in the wrong place.
+//!
+//! What a connector makes of its keys is the connector's word; `writ check` asks it.
+
+mod mistake;
+mod place;
+mod range;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
+use serde_saphyr::{Error, Options};
 use writ_engine::config::Config;
 use writ_model::code;
 
-use crate::exit::{BAD_INPUT, Failure};
+use crate::exit::Failure;
+pub(crate) use mistake::Mistake;
+use mistake::nearest;
+pub(crate) use place::Places;
+
+/// Largest configuration; a larger file is not one.
+const BYTES_MAX: u64 = 1 << 20;
 
 /// A configuration and the folder that its relative paths start from.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) base: PathBuf,
+    /// Where each key stands.
+    pub(crate) places: Places,
+}
+
+/// Reads the file and refuses it at its first mistake.
+pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
+    let loaded = read(path)?;
+    match mistakes(&loaded).into_iter().next() {
+        Some(mistake) => Err(mistake.into()),
+        None => Ok(loaded),
+    }
 }
 
 /// Reads and parses the file. Relative paths in it are made to start at its folder.
-pub(crate) fn load(path: &Path) -> Result<Loaded, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        let text = format!("read {}: {error}; `writ init` writes a configuration to start from", path.display());
-        Failure::coded(code::CONFIG_UNREADABLE, text, BAD_INPUT)
-    })?;
-    let mut config: Config = parse(&text, &path.display().to_string())?;
+pub(crate) fn read(path: &Path) -> Result<Loaded, Mistake> {
+    let text = text(path)?;
+    let (mut config, places) = parse(&text, &path.display().to_string())?;
     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
     config.store.path = base.join(&config.store.path);
     config.schemas = config.schemas.map(|folder| base.join(folder));
     config.policies = config.policies.map(|folder| base.join(folder));
-    Ok(Loaded { config, base })
+    Ok(Loaded { config, base, places })
 }
 
-fn parse(text: &str, name: &str) -> Result<Config, Failure> {
-    serde_saphyr::from_str(text).map_err(|error| {
-        let message = error.to_string();
-        let line = error.location().map(|at| format!(":{}:{}", at.line(), at.column())).unwrap_or_default();
-        let first = message.lines().next().unwrap_or_default();
-        match unknown_key(&message) {
-            Some((key, nearest)) => {
-                let text = format!("{name}{line}: unknown key {key:?}; did you mean {nearest:?}?");
-                Failure::coded(code::CONFIG_UNKNOWN_KEY, text, BAD_INPUT)
-            }
-            None if message.contains("invalid") || message.contains("missing field") || message.contains("not a") => {
-                Failure::coded(code::CONFIG_INVALID, format!("{name}{line}: {first}"), BAD_INPUT)
-            }
-            None => Failure::coded(code::CONFIG_MALFORMED, format!("{name}{line}: {first}"), BAD_INPUT),
+/// Mistakes in a file that parses: unknown connector keys, values out of range, tokens that open nothing.
+pub(crate) fn mistakes(loaded: &Loaded) -> Vec<Mistake> {
+    let mut found = mistake::connector_keys(&loaded.config, &loaded.places);
+    found.extend(range::check(&loaded.config, &loaded.places));
+    found
+}
+
+fn text(path: &Path) -> Result<String, Mistake> {
+    let name = path.display().to_string();
+    let unreadable =
+        |cause: String, remedy: &str| Mistake::new(code::CONFIG_UNREADABLE, &name, cause, remedy);
+    let init = "`writ init` writes a configuration to start from";
+    let meta = std::fs::metadata(path).map_err(|error| unreadable(error.to_string(), init))?;
+    if meta.is_dir() {
+        return Err(unreadable("this is a folder".to_owned(), "name the file in it with --config"));
+    }
+    if meta.len() > BYTES_MAX {
+        return Err(unreadable(format!("the file is larger than {BYTES_MAX} bytes"), "name a configuration"));
+    }
+    let bytes =
+        std::fs::read(path).map_err(|error| unreadable(error.to_string(), "check its permissions"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let place = format!("{name}:{line}");
+        Mistake::new(code::CONFIG_MALFORMED, &place, "the text is not UTF-8", "save the file as UTF-8")
+    })?;
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Err(Mistake::new(code::CONFIG_MALFORMED, &name, "the file is empty", init));
+    }
+    Ok(text)
+}
+
+fn parse(text: &str, name: &str) -> Result<(Config, Places), Mistake> {
+    let config = serde_saphyr::from_str_with_options(text, options());
+    let config = config.map_err(|error| explain(&error, name))?;
+    let places = serde_saphyr::from_str_with_options(text, options());
+    let places = places.map_err(|error| explain(&error, name))?;
+    Ok((config, Places::new(name, places)))
+}
+
+/// Without snippets: they would show values.
+fn options() -> Options {
+    let mut options = Options::default();
+    options.with_snippet = false;
+    options
+}
+
+/// What a parser's error says to the person who wrote the file.
+fn explain(error: &Error, name: &str) -> Mistake {
+    let at = error.location().filter(|at| at.line() > 0);
+    let place = at.map_or_else(|| name.to_owned(), |at| format!("{name}:{}:{}", at.line(), at.column()));
+    let invalid = |cause: String| {
+        let remedy = "correct the value; docs/reference/configuration.md lists every key";
+        Mistake::new(code::CONFIG_INVALID, &place, cause, remedy)
+    };
+    match error.without_snippet() {
+        Error::SerdeUnknownField { field, expected, .. } => Mistake::unknown_key(&place, field, expected),
+        Error::SerdeMissingField { field, .. } => invalid(format!("the key {field:?} is missing")),
+        Error::SerdeUnknownVariant { expected, variant, .. } => {
+            let near = nearest(variant, expected).map(|word| format!("; did you mean {word:?}?"));
+            let known = expected.join(", ");
+            invalid(format!("this word is not known, it is one of {known}{}", near.unwrap_or_default()))
         }
-    })
-}
-
-/// Finds serde's "unknown field `x`, expected one of `a`, `b`" in a message: the key and the nearest known.
-pub(crate) fn unknown_key(message: &str) -> Option<(String, String)> {
-    let rest = &message[message.find("unknown field `")? + "unknown field `".len()..];
-    let (key, rest) = rest.split_once('`')?;
-    let known = rest.split('`').skip(1).step_by(2);
-    let nearest = known.min_by_key(|candidate| distance(key, candidate))?;
-    Some((key.to_owned(), nearest.to_owned()))
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, right) in b.iter().enumerate() {
-            let cost = usize::from(left != *right);
-            let best = (diagonal + cost).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = row[j + 1];
-            row[j + 1] = best;
+        Error::SerdeInvalidType { expected, .. } | Error::SerdeInvalidValue { expected, .. } => {
+            invalid(format!("the value is not of the kind that this key takes: expected {expected}"))
         }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn error(text: &str) -> String {
-        parse(text, "writ.yaml").map(|_| ()).map_err(|failure| failure.to_string()).expect_err("must fail")
-    }
-
-    #[test]
-    fn an_unknown_key_names_its_line_and_the_nearest_known_key() {
-        let text = "tenant: acme\nstore: { path: data }\nsubscriber: {}\n";
-        let message = error(text);
-        assert!(message.contains("WRIT-1003") && message.contains("\"subscribers\""), "{message}");
-        assert!(message.contains("writ.yaml:3"), "{message}");
-    }
-
-    #[test]
-    fn text_that_is_not_yaml_names_its_line() {
-        let message = error("tenant: acme\n  store: [\n");
-        assert!(message.contains("writ.yaml:") && message.contains("WRIT-1002"), "{message}");
-    }
-
-    #[test]
-    fn a_bad_value_names_its_line_and_what_was_expected() {
-        let message = error("tenant: Not A Name\nstore: { path: data }\n");
-        assert!(message.contains("WRIT-1004") && message.contains(":1"), "{message}");
+        Error::InvalidScalar { ty, .. } => {
+            invalid(format!("the value is not of the kind that this key takes: expected {ty}"))
+        }
+        Error::Unexpected { expected, .. } => {
+            invalid(format!("the value is not of the kind that this key takes: expected {expected}"))
+        }
+        Error::NullIntoString { .. } => invalid("the key has no value".to_owned()),
+        // Messages of our own types: names, lengths of time.
+        Error::Message { msg, .. } => invalid(msg.clone()),
+        Error::DuplicateMappingKey { key, .. } => {
+            let cause = format!("the key {:?} stands twice", key.as_deref().unwrap_or_default());
+            Mistake::new(code::CONFIG_MALFORMED, &place, cause, "remove one of the two")
+        }
+        Error::MultipleDocuments { .. } => {
+            Mistake::new(code::CONFIG_MALFORMED, &place, "a second document begins here", "remove the `---`")
+        }
+        _ => {
+            let cause = "the text is not valid YAML";
+            Mistake::new(
+                code::CONFIG_MALFORMED,
+                &place,
+                cause,
+                "check indentation, quotes and brackets above it",
+            )
+        }
     }
 }

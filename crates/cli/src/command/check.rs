@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 use writ_connectors::secret::Secrets;
 use writ_engine::assemble::{self, Assembled};
+use writ_engine::error::EngineError;
 
 use super::ConfigPath;
+use crate::config_file::{self, Loaded, Mistake};
 use crate::exit::{BAD_INPUT, Failure};
 use crate::finding::{self, Finding};
 
@@ -24,35 +26,58 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut findings = Vec::new();
-    match arguments.config.load() {
-        Ok(loaded) => {
-            let place = arguments.config.config.display().to_string();
-            findings.push(Finding::ok(&place, format!("tenant {}", loaded.config.tenant)));
-            let secrets = Secrets { base: loaded.base.clone() };
-            match assemble::assemble(&loaded.config, &secrets) {
-                Ok(assembled) => inspect(assembled, arguments.connect, &mut findings).await,
-                Err(errors) => findings.extend(errors.iter().map(|error| {
-                    Finding::error(error.code.id, &error.tried, error.cause.clone(), &error.remedy)
-                })),
-            }
-        }
-        Err(failure) => {
-            let text = failure.to_string();
-            let (code, cause) = text.split_once(' ').unwrap_or(("", &text));
-            let place = arguments.config.config.display().to_string();
-            let code = writ_model::code::ALL.iter().find(|known| known.id == code).map_or("", |known| known.id);
-            findings.push(Finding::error(code, &place, cause, "correct it, then check again"));
-        }
+    match config_file::read(&arguments.config.config) {
+        Ok(loaded) => check(&arguments, &loaded, &mut findings).await,
+        Err(mistake) => findings.push(of_mistake(&mistake)),
     }
     let holds = finding::print(&findings, arguments.json);
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
+}
+
+async fn check(arguments: &Arguments, loaded: &Loaded, findings: &mut Vec<Finding>) {
+    let place = arguments.config.config.display().to_string();
+    findings.push(Finding::ok(&place, format!("tenant {}", loaded.config.tenant)));
+    findings.extend(config_file::mistakes(loaded).iter().map(of_mistake));
+    let secrets = Secrets { base: loaded.base.clone() };
+    for token in &loaded.config.api.tokens {
+        if let Err(error) = secrets.resolve("secret", &token.secret) {
+            let cause = format!("token {:?}: {}", token.name, error.cause);
+            let place = loaded.places.of("api.tokens");
+            findings.push(Finding::error(error.code.id, &place, cause, &error.remedy));
+        }
+    }
+    match assemble::assemble(&loaded.config, &secrets) {
+        Ok(assembled) => inspect(assembled, arguments.connect, findings).await,
+        Err(errors) => errors.iter().for_each(|error| add(findings, of_error(error, loaded))),
+    }
+}
+
+fn of_mistake(mistake: &Mistake) -> Finding {
+    Finding::error(mistake.code.id, &mistake.place, mistake.cause.clone(), &mistake.remedy)
+}
+
+fn of_error(error: &EngineError, loaded: &Loaded) -> Finding {
+    Finding::error(error.code.id, &loaded.places.of(&error.tried), error.cause.clone(), &error.remedy)
+}
+
+/// The file's own reading of an unknown key, which knows the nearest one, stands before the connector's.
+fn add(findings: &mut Vec<Finding>, finding: Finding) {
+    let is_known = |known: &Finding| known.place == finding.place && known.code == finding.code;
+    if !findings.iter().any(is_known) {
+        findings.push(finding);
+    }
 }
 
 async fn inspect(assembled: Assembled, connects: bool, findings: &mut Vec<Finding>) {
     findings.push(Finding::ok("schemas", format!("{} schemas", assembled.registry.schemas().count())));
     findings.push(Finding::ok("policies", assembled.policy.version().0.clone()));
     for failed in &assembled.policy_test_failures {
-        findings.push(Finding::error("WRIT-1007", "policies", failed.clone(), "correct the policy or its test"));
+        findings.push(Finding::error(
+            "WRIT-1007",
+            "policies",
+            failed.clone(),
+            "correct the policy or its test",
+        ));
     }
     for (name, entry) in &assembled.push {
         findings.push(Finding::ok(&format!("sources.{name}"), format!("{} intake", entry.kind)));

@@ -1,0 +1,96 @@
+//! Values that are of the right kind and still cannot be used: bounds, addresses, tokens.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use writ_engine::config::{Api, Config, Delivery, Period};
+use writ_model::code;
+
+use super::{Mistake, Places};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const MILLI: Duration = Duration::from_millis(1);
+
+/// Everything that is out of range.
+pub(super) fn check(config: &Config, places: &Places) -> Vec<Mistake> {
+    let mut found = Found { places, mistakes: Vec::new() };
+    found.number("store.segment_mib", u64::from(config.store.segment_mib), 1..=1024);
+    found.number("limits.recent_mib", config.limits.recent_mib as u64, 1..=1 << 20);
+    found.number("limits.lanes_mib", config.limits.lanes_mib as u64, 1..=1 << 20);
+    found.number("limits.intake_changes", config.limits.intake_changes as u64, 1..=1 << 24);
+    found.period("attest.checkpoint_every", config.attest.checkpoint_every, 10 * MILLI..=HOUR);
+    found.period("attest.settle_within", config.attest.settle_within, Duration::from_secs(1)..=365 * DAY);
+    found.api(&config.api);
+    for (name, subscriber) in &config.subscribers {
+        found.delivery(&format!("subscribers.{name}.delivery"), &subscriber.delivery);
+    }
+    found.mistakes
+}
+
+struct Found<'a> {
+    places: &'a Places,
+    mistakes: Vec<Mistake>,
+}
+
+impl Found<'_> {
+    fn wrong(&mut self, key: &str, cause: impl Into<String>, remedy: &str) {
+        self.mistakes.push(Mistake::new(code::CONFIG_INVALID, &self.places.of(key), cause, remedy));
+    }
+
+    fn number(&mut self, key: &str, value: u64, range: RangeInclusive<u64>) {
+        if !range.contains(&value) {
+            let cause = format!("{value} is not within {} to {}", range.start(), range.end());
+            self.wrong(key, cause, "choose a value within");
+        }
+    }
+
+    fn period(&mut self, key: &str, value: Period, range: RangeInclusive<Duration>) {
+        if !range.contains(&value.0) {
+            let cause = format!("{:?} is not within {:?} to {:?}", value.0, range.start(), range.end());
+            self.wrong(key, cause, "choose a value within");
+        }
+    }
+
+    fn delivery(&mut self, place: &str, delivery: &Delivery) {
+        let key = |name: &str| format!("{place}.{name}");
+        self.number(&key("in_flight_max"), delivery.in_flight_max as u64, 1..=1024);
+        self.number(&key("batch_max"), delivery.batch_max as u64, 1..=1000);
+        self.number(&key("window_max"), delivery.window_max as u64, 1..=1 << 16);
+        self.number(&key("attempts_max"), u64::from(delivery.attempts_max), 1..=1_000_000);
+        self.number(&key("breaker_failures"), u64::from(delivery.breaker_failures), 1..=1_000_000);
+        self.number(&key("breaker_probes"), delivery.breaker_probes as u64, 1..=1024);
+        self.period(&key("linger"), delivery.linger, Duration::ZERO..=HOUR);
+        self.period(&key("retry_first"), delivery.retry_first, MILLI..=DAY);
+        self.period(&key("retry_longest"), delivery.retry_longest, delivery.retry_first.0..=7 * DAY);
+        self.period(&key("retry_after_longest"), delivery.retry_after_longest, Duration::ZERO..=7 * DAY);
+        self.period(&key("age_max"), delivery.age_max, MILLI..=365 * DAY);
+        self.period(&key("breaker_open"), delivery.breaker_open, MILLI..=DAY);
+    }
+
+    fn api(&mut self, api: &Api) {
+        self.number("api.body_bytes_max", api.body_bytes_max as u64, 1024..=64 << 20);
+        let port = api.listen.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            self.wrong("api.listen", "this is not an address and a port", "write it as 127.0.0.1:8780");
+        }
+        let is_beyond = api.listen.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback());
+        if is_beyond && api.tokens.is_empty() {
+            let cause = "this address is not loopback and api.tokens is empty";
+            self.wrong("api.listen", cause, "add a token, or listen on 127.0.0.1");
+        }
+        let mut names = BTreeSet::new();
+        for token in &api.tokens {
+            if token.scopes.is_empty() {
+                let cause = format!("token {:?} opens nothing", token.name);
+                self.wrong("api.tokens", cause, "give it a scope: ingest, read or operate");
+            }
+            if !names.insert(&token.name) {
+                let cause = format!("two tokens have the name {:?}", token.name);
+                self.wrong("api.tokens", cause, "rename one: records of acts name their actor");
+            }
+        }
+    }
+}
