@@ -39,8 +39,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let asks = !arguments.yes && std::io::stdin().is_terminal();
     let source = match arguments.source {
         Some(source) => source,
-        None if asks && ask("Where are your records, postgres or sqlite? [postgres]")? == "sqlite" => {
-            Source::Sqlite
+        None if asks => {
+            let answer = ask("Where are your records, postgres or sqlite? [postgres]")?;
+            Source::from_str(&answer, true).unwrap_or(Source::Postgres)
         }
         None => Source::Postgres,
     };
