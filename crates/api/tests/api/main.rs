@@ -9,5 +9,6 @@ mod metrics;
 mod operate;
 mod privacy;
 mod read;
+mod reference;
 mod rig;
 mod stopping;
