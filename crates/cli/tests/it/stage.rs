@@ -168,11 +168,6 @@ impl Stage {
         self.engine.as_mut().and_then(|engine| engine.try_wait().expect("look at the engine"))
     }
 
-    /// True when the engine has ended by itself, false when it answers.
-    pub(crate) async fn ended_soon(&mut self) -> bool {
-        !self.answers().await
-    }
-
     /// SIGKILL.
     pub(crate) async fn kill(&mut self) {
         let mut engine = self.engine.take().expect("the engine runs");

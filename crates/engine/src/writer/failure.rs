@@ -34,18 +34,15 @@ pub(super) fn append_failed(error: &AppendError) -> EngineError {
     EngineError::new(code, "append to the log", error, remedy)
 }
 
+/// The vault cannot go on after a failed write, a full disk included: only a new start opens it again.
 pub(super) fn vault_failed(error: &VaultError) -> EngineError {
-    EngineError::new(
-        code::VAULT_UNUSABLE,
-        "use the key vault",
-        error,
-        "check the disk, then start the engine again",
-    )
+    let remedy = "check the disk and its free space, then start the engine again: it lost nothing";
+    EngineError::new(error.code(), "use the key vault", error, remedy)
 }
 
 pub(super) fn state_failed(error: &StateError) -> EngineError {
     let remedy = "check the disk, then start the engine again: state is rebuilt from the log";
-    EngineError::new(code::SYNC_FAILED, "read derived state", error, remedy)
+    EngineError::new(error.code(), "read derived state", error, remedy)
 }
 
 pub(super) fn clock_failed(error: &ClockError) -> EngineError {
