@@ -41,8 +41,9 @@ pub(crate) use commit::Writer;
 pub(crate) use intents::Intents;
 pub(crate) use taken::Taken;
 
-/// Changes in one commit at most; the rest waits for the next.
-const CHANGES_PER_COMMIT: usize = 4096;
+/// Changes in one commit at most; the rest waits for the next. A commit is one frame, and a reader of any of its
+/// records holds all of it.
+const CHANGES_PER_COMMIT: usize = 512;
 
 /// What became of one submitted change.
 #[derive(Debug, Clone, PartialEq, Eq)]
