@@ -4,7 +4,6 @@ use crate::descriptor::{Build, Descriptor};
 use crate::{sources, subscribers};
 
 /// Every connector: sources, then subscribers, each by name.
-#[rustfmt::skip]
 pub const ALL: &[&Descriptor] = &[
     &sources::cloudevents::DESCRIPTOR,
     &sources::postgres::DESCRIPTOR,
