@@ -1,7 +1,7 @@
 //! A disk in memory that fails on demand: the page cache and the platter are kept apart, so that a crash
 //! loses what was not synced, in part and out of order, as a seed decides. The same seed gives the same loss.
 //!
-//! The plan of faults is in [`World`]; the bytes of one file are in `inode`.
+//! The plan of faults is in `World`; the bytes of one file are in `inode`.
 
 mod inode;
 mod seed;
