@@ -11,7 +11,7 @@ use writ_model::control::{ControlFact, Withheld};
 use writ_model::envelope::Envelope;
 use writ_model::taxonomy::ChangeType;
 use writ_model::value::Attributes;
-use writ_model::verdict::{Checked, Reason, WithheldAs};
+use writ_model::verdict::{Checked, WithheldAs};
 use writ_store::vault::{NewSubject, Remember};
 
 use super::admit::Found;
@@ -83,14 +83,12 @@ impl Writer {
 
     /// One event through the gate. The policy engine is embedded, so its verdict is there at once.
     fn decide(&mut self, envelope: Envelope, found: &Found) -> Result<Decided, EngineError> {
-        if found.subject.is_erased {
-            return Ok(Decided::Kept(self.erased(envelope)));
-        }
-        let checked: Checked = self.registry.check(envelope);
+        let checked: Box<Checked> = Box::new(self.registry.check(envelope));
         self.ticket += 1;
-        let now = self.clock.now();
+        let ticket = Ticket(self.ticket);
+        let submit = if found.subject.is_erased { Fact::SubmitErased } else { Fact::Submit };
         let mut effects = Vec::new();
-        self.gate.on(now, Fact::Submit(Ticket(self.ticket), Box::new(checked)), &mut effects);
+        self.gate.on(self.clock.now(), submit(ticket, checked), &mut effects);
         while let Some(effect) = effects.pop() {
             match effect {
                 Effect::Ask(ticket, input) => {
@@ -101,16 +99,6 @@ impl Writer {
             }
         }
         Err(super::failure::gate_silent())
-    }
-
-    fn erased(&self, envelope: Envelope) -> Kept {
-        Kept {
-            envelope,
-            as_what: WithheldAs::Held,
-            reason: Reason::ErasedSubject,
-            policy: self.policy.version().clone(),
-            may_keep_payload: false,
-        }
     }
 
     /// Writes an event that stays outside the stream into the journal, with a leaf of its own.
