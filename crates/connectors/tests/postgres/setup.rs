@@ -167,3 +167,30 @@ async fn the_stream_runs_over_tls_to_a_verified_server() {
     assert_eq!(encrypted, "t");
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_was_mapped_while_writ_was_down_must_be_published_before_the_stream_goes_on() {
+    let Some(mut rig) = Rig::start(Options::default()).await else { return };
+    let recorded = rig.streaming().await.stop().await.recorded();
+    rig.cluster.psql("CREATE TABLE member (id int PRIMARY KEY, email text)").await;
+    rig.mapping["public.member"] =
+        serde_json::json!({"entity": "customer", "key": ["id"], "changes": {"email": ["email"]}});
+    let error = rig.refusal(Some(&recorded)).await;
+    assert_eq!(error.code, code::PUBLICATION_UNFIT, "{error}");
+    assert!(error.remedy.contains("ADD TABLE \"public\".\"member\""), "{error}");
+    rig.cluster.psql("ALTER PUBLICATION writ ADD TABLE member; INSERT INTO member VALUES (1, 'told')").await;
+    let mut resumed = rig.run(Some(&recorded));
+    resumed.until_email("1", "told").await;
+    resumed.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_that_was_dropped_while_writ_was_down_is_named_and_not_made_anew() {
+    let Some(rig) = Rig::start(Options::default()).await else { return };
+    let recorded = rig.streaming().await.stop().await.recorded();
+    rig.cluster.psql("DROP PUBLICATION writ").await;
+    let error = rig.refusal(Some(&recorded)).await;
+    assert_eq!(error.code, code::PUBLICATION_UNFIT, "{error}");
+    assert!(error.remedy.contains("new `slot` name"), "{error}");
+    assert_eq!(rig.cluster.value("SELECT count(*) FROM pg_publication").await, "0");
+}

@@ -118,7 +118,10 @@ impl Postgres {
         let mut control = Session::open(&self.settings, 0).await?;
         let server = identity::server(&mut control).await?;
         let begun = match identity::plan(from, &self.settings.slot, &server)? {
-            Start::Resume { life, from } => Begun { life, from },
+            Start::Resume { life, from } => {
+                self.inspected(&mut control, Act::Require).await?;
+                Begun { life, from }
+            }
             Start::Anew { owns_slot } => self.begin(&server, owns_slot, &mut control, outlet).await?,
         };
         let session = self.admitted(&begun.life, begun.from).await?;
@@ -135,12 +138,18 @@ impl Postgres {
         outlet: &mut Outlet,
     ) -> Result<Begun, Halt> {
         // The publication must be older than the slot: the stream sees the catalog as of each change.
-        let findings = setup::inspect(control, &self.settings, &self.tables, Act::Create).await?;
+        let findings = self.inspected(control, Act::Create).await?;
+        let (settings, mapping, tables) = (&self.settings, &self.tables, findings.tables.as_slice());
+        FirstStart { settings, mapping, tables, server, owns_slot }.run(control, outlet).await
+    }
+
+    /// Looks at the set-up and logs its warnings.
+    async fn inspected(&self, control: &mut Session, act: Act) -> Result<setup::Findings, SourceError> {
+        let findings = setup::inspect(control, &self.settings, &self.tables, act).await?;
         for warning in &findings.warnings {
             tracing::warn!(source = %self.settings.source, "{warning}");
         }
-        let (settings, mapping, tables) = (&self.settings, &self.tables, findings.tables.as_slice());
-        FirstStart { settings, mapping, tables, server, owns_slot }.run(control, outlet).await
+        Ok(findings)
     }
 
     async fn follow(

@@ -1,5 +1,6 @@
-//! Is the database set up for capture, and does the mapping fit it? Creates the publication when asked to;
-//! changes nothing else.
+//! Is the database set up for capture, and does the mapping fit it? Asked before every run, for tables are
+//! mapped and publications altered while Writ is down. Creates the publication when asked to; changes nothing
+//! else.
 
 use writ_model::code::{self, Code};
 use writ_model::mapping::Tables;
@@ -14,13 +15,15 @@ use crate::source::SourceError;
 /// `pgoutput` sends logical messages, which the heartbeat needs, since PostgreSQL 14.
 const SERVER_VERSION_MIN: u32 = 140_000;
 
-/// Whether a missing publication is created.
+/// What a missing publication means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Only look.
+    /// Nothing yet: only look.
     Look,
-    /// Create it where the configuration allows.
+    /// It is created where the configuration allows.
     Create,
+    /// Somebody dropped it: a slot's stream does not see one that is created now.
+    Require,
 }
 
 /// What was found.
@@ -168,8 +171,18 @@ async fn missing(
     if !settings.create_publication {
         return Err(unfit(name, "there is no publication of this name".to_owned(), format!("run {sql}")));
     }
-    if act == Act::Look {
-        return Ok(vec![format!("publication {name} does not exist yet; it is created at the first start")]);
+    match act {
+        Act::Look => {
+            return Ok(vec![format!(
+                "publication {name} does not exist yet; it is created at the first start"
+            )]);
+        }
+        Act::Require => {
+            let remedy =
+                format!("run {sql}; then give the source a new `slot` name, which reads all rows anew");
+            return Err(unfit(name, "the publication that was streamed from is gone".to_owned(), remedy));
+        }
+        Act::Create => {}
     }
     session
         .rows(&sql)
