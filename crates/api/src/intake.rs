@@ -53,7 +53,7 @@ fn received_at() -> Timestamp {
 /// quarantine included.
 fn answer(admitted: &[Admitted], is_webhook: bool) -> Result<Response, Problem> {
     match (admitted, is_webhook) {
-        ([Admitted::Unmapped], _) => return Err(unmapped()),
+        ([Admitted::Unmapped | Admitted::Misfit(_)], _) => return Err(unmapped()),
         ([Admitted::Conflict], false) => return Err(conflict()),
         ([Admitted::Kept(id, kept, reason)], false) => return kept_alone(id, *kept, reason),
         _ => {}
@@ -71,7 +71,7 @@ fn answer(admitted: &[Admitted], is_webhook: bool) -> Result<Response, Problem> 
 
 fn is_refused(admitted: &Admitted) -> bool {
     match admitted {
-        Admitted::Conflict | Admitted::Unmapped => true,
+        Admitted::Conflict | Admitted::Unmapped | Admitted::Misfit(_) => true,
         Admitted::Kept(_, kept, _) => *kept != WithheldAs::Held,
         Admitted::Accepted(_) | Admitted::Duplicate | Admitted::Unchanged => false,
     }
@@ -80,7 +80,11 @@ fn is_refused(admitted: &Admitted) -> bool {
 fn is_new(admitted: &Admitted) -> bool {
     match admitted {
         Admitted::Accepted(_) | Admitted::Kept(..) => true,
-        Admitted::Duplicate | Admitted::Conflict | Admitted::Unchanged | Admitted::Unmapped => false,
+        Admitted::Duplicate
+        | Admitted::Conflict
+        | Admitted::Unchanged
+        | Admitted::Unmapped
+        | Admitted::Misfit(_) => false,
     }
 }
 
@@ -126,7 +130,7 @@ fn result(admitted: &Admitted) -> serde_json::Value {
         Admitted::Duplicate => json!({ "result": "duplicate" }),
         Admitted::Conflict => json!({ "result": "conflict" }),
         Admitted::Unchanged => json!({ "result": "unchanged" }),
-        Admitted::Unmapped => json!({ "result": "unmapped" }),
+        Admitted::Unmapped | Admitted::Misfit(_) => json!({ "result": "unmapped" }),
         Admitted::Kept(id, kept, reason) => {
             json!({ "result": kept.as_str(), "event_id": id, "reason": shown(reason) })
         }

@@ -8,14 +8,15 @@ use writ_attest::leaf::Leaf;
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_model::code;
-use writ_model::control::Covered;
+use writ_model::control::{ControlFact, Covered, Rekeyed};
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::time::Timestamp;
 use writ_store::error::StateError;
 use writ_store::log::{Log, LogReader, Record};
 use writ_store::seal;
+use writ_store::seal::rekey::Move;
 use writ_store::state::State;
-use writ_store::vault::{FjallVault, Purpose, Remember, TenantSecrets, Vault};
+use writ_store::vault::{FjallVault, Group, Purpose, Remember, TenantSecrets, Vault};
 
 use crate::assemble::LanePart;
 use crate::error::EngineError;
@@ -43,9 +44,11 @@ pub(crate) fn catch_up_vault(
         let Some(last) = records.last().map(Record::offset) else { return Ok(()) };
         let mut changes = Vec::new();
         for record in &records {
-            if let Record::Event(event) = record {
-                changes.extend(remember(vault, secrets, event)?);
-            }
+            changes.extend(match record {
+                Record::Event(event) => remember(vault, secrets, event)?,
+                Record::Fact(_, ControlFact::Rekeyed(fact)) => moved(vault, fact)?,
+                Record::Fact(..) | Record::Leaf(..) => None,
+            });
         }
         vault
             .remember(&changes, last.next())
@@ -72,9 +75,15 @@ fn remember(
     Ok(Some(Remember {
         key_hash,
         old_key_hash,
-        change_type: event.header.change_type,
-        attributes: private.data.after,
+        group: Some(Group { change_type: event.header.change_type, attributes: private.data.after }),
     }))
+}
+
+pub(crate) fn moved(vault: &dyn Vault, fact: &Rekeyed) -> Result<Option<Remember>, EngineError> {
+    let key = vault.key(fact.subject_id, fact.generation, Purpose::Evidence);
+    let Some(key) = key.map_err(|error| failed("read a key", &error))? else { return Ok(None) };
+    let Move { old, new } = Move::open(fact, &key).map_err(|error| failed("open a rekey", &error))?;
+    Ok(Some(Remember { key_hash: new, old_key_hash: Some(old), group: None }))
 }
 
 /// What the clocks of this run start above.

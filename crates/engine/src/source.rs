@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use writ_connectors::source::{Durable, Emit, Feed, PullSource, SourceError};
+use writ_model::code;
 use writ_model::control::SourceProgress;
 use writ_model::id::SourceName;
 
@@ -183,13 +184,13 @@ impl Pump {
     }
 }
 
-/// A commit of this source's changes failed: it is run again from what is durable.
+/// Changes of this source were not stored. Waiting mends a full disk; a mapping is mended by the operator.
 fn refused(source: &SourceName, error: EngineError) -> SourceError {
     SourceError {
+        is_passing: error.code != code::MAPPING_UNFIT,
         code: error.code,
         tried: format!("store changes of source {source}: {}", error.tried),
         cause: error.cause,
         remedy: error.remedy,
-        is_passing: true,
     }
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::Acknowledgement;
 use crate::id::{
-    DeliveryId, Epoch, EventId, Incarnation, Offset, Position, SourceName, SubjectId, SubscriberName,
+    DeliveryId, Epoch, EventId, Generation, Incarnation, Offset, Position, SourceName, SubjectId,
+    SubscriberName,
 };
 use crate::taxonomy::{ChangeType, PriorityClass};
 use crate::time::Timestamp;
@@ -42,6 +43,8 @@ pub enum ControlFact {
     Finalised(Finalised),
     /// A replay was started, moved on or ended.
     Replay(ReplayProgress),
+    /// A record's key changed and no event in the stream says so.
+    Rekeyed(Rekeyed),
 }
 
 /// How far a source is durable.
@@ -217,4 +220,16 @@ pub struct ReplayProgress {
     pub state: String,
     /// How many events it delivered so far.
     pub delivered: u64,
+}
+
+/// A record moved to another key by a change none of whose events entered the stream. Without this fact the
+/// record would be another subject under its new key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rekeyed {
+    /// Whose record.
+    pub subject_id: SubjectId,
+    /// In which life.
+    pub generation: Generation,
+    /// Both key hashes under the subject's evidence key, as base64 of nonce and ciphertext.
+    pub sealed: String,
 }

@@ -17,6 +17,8 @@ pub enum Bug {
     RememberNotDerived,
     /// An event that the gate kept moves the last-known state on.
     KeptRemembered,
+    /// A key change that no event records is not journaled.
+    MoveForgotten,
     /// Event ids are made from the time of arrival.
     IdsFromArrival,
     /// After a refused commit the sequences go on as if it had been stored.

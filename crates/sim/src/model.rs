@@ -11,9 +11,9 @@ use writ_model::envelope::{ClearHeader, PrivatePart};
 use writ_model::id::{EventId, Position, RecordKey, SubjectId};
 use writ_model::taxonomy::ChangeType;
 use writ_model::value::Attributes;
+use writ_store::vault::Group;
 
 use crate::tenant::Tenant;
-use crate::writer::set;
 
 /// A record as the stream left it.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +70,15 @@ impl Model {
             let id = identity::event_id(key, &origin, one.change_type, change.committed_at);
             self.find(change, &one, id, &mut moved, stretch)?;
         }
+        self.follow_key(moved, change);
         Ok(())
+    }
+
+    /// The record is found under its new key, whether or not an event of the change entered the stream.
+    fn follow_key(&mut self, moved: Option<RecordKey>, change: &Change) {
+        if let Some(known) = moved.and_then(|old| self.known.remove(&old)) {
+            self.known.insert(change.key.clone(), known);
+        }
     }
 
     /// The event is next in the stream, or next among the kept ones.
@@ -96,11 +104,10 @@ impl Model {
         if stored != (&one.before, &one.after, &one.unseen, one.operation) || private.key != change.key {
             return Err(format!("the {} event of change {} says another", one.change_type, change.position));
         }
-        if let Some(known) = moved.take().and_then(|old| self.known.remove(&old)) {
-            self.known.insert(change.key.clone(), known);
-        }
+        self.follow_key(moved.take(), change);
         if let Some(known) = self.known.get_mut(&change.key) {
-            set(&mut known.groups, one.change_type, one.after.clone());
+            let group = Group { change_type: one.change_type, attributes: one.after.clone() };
+            group.put_into(&mut known.groups);
         }
         Ok(())
     }

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
+use writ_model::control::{ControlFact, Rekeyed};
 use writ_model::id::{Offset, SubjectId};
 use writ_store::log::{Record, StoredEvent};
 use writ_store::seal;
+use writ_store::seal::rekey::Move;
 use writ_store::state::State;
-use writ_store::vault::{Purpose, Remember, Vault};
+use writ_store::vault::{Group, Purpose, Remember, Vault};
 
 use crate::bug::Bug;
 use crate::model::Stretch;
@@ -33,7 +35,7 @@ impl World {
                 Record::Event(event) => {
                     stretch.events.push_back((event.header.clone(), self.open_event(event)?))
                 }
-                Record::Fact(_, writ_model::control::ControlFact::Withheld(kept)) => {
+                Record::Fact(_, ControlFact::Withheld(kept)) => {
                     stretch.withheld.push_back(kept.clone());
                 }
                 Record::Fact(..) | Record::Leaf(..) => {}
@@ -84,8 +86,10 @@ impl World {
             let Some(last) = step.last().map(Record::offset) else { return Ok(()) };
             let mut changes = Vec::new();
             for record in step {
-                if let Record::Event(event) = record {
-                    changes.push(self.remembered(event)?);
+                match record {
+                    Record::Event(event) => changes.push(self.remembered(event)?),
+                    Record::Fact(_, ControlFact::Rekeyed(fact)) => changes.push(self.moved(fact)?),
+                    Record::Fact(..) | Record::Leaf(..) => {}
                 }
             }
             self.vault.remember(&changes, last.next()).map_err(|error| error.to_string())?;
@@ -99,9 +103,17 @@ impl World {
         Ok(Remember {
             key_hash,
             old_key_hash: old_key_hash.filter(|old| *old != key_hash),
-            change_type: event.header.change_type,
-            attributes: private.data.after,
+            group: Some(Group { change_type: event.header.change_type, attributes: private.data.after }),
         })
+    }
+
+    fn moved(&self, fact: &Rekeyed) -> Result<Remember, String> {
+        let key = self.vault.key(fact.subject_id, fact.generation, Purpose::Evidence);
+        let Some(key) = key.map_err(|error| error.to_string())? else {
+            return Err(format!("the evidence key of {} is not in the vault", fact.subject_id));
+        };
+        let Move { old, new } = Move::open(fact, &key).map_err(|error| format!("rekey: {error}"))?;
+        Ok(Remember { key_hash: new, old_key_hash: Some(old), group: None })
     }
 
     /// Brings everything derived up to the log's end, and says what a new writer begins with.

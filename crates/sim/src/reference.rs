@@ -185,7 +185,8 @@ impl Reference {
             | ControlFact::Intake(_)
             | ControlFact::Settled(_)
             | ControlFact::Lane(_)
-            | ControlFact::Replay(_) => {}
+            | ControlFact::Replay(_)
+            | ControlFact::Rekeyed(_) => {}
         }
         Ok(())
     }

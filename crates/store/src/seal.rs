@@ -3,6 +3,8 @@
 //!
 //! Nonces are random bytes that the caller draws. Where keys come from and how they die is the vault's.
 
+pub mod rekey;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use writ_kernel::gate::Cleared;
 use writ_model::envelope::{ClearHeader, PrivatePart};

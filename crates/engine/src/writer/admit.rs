@@ -29,11 +29,15 @@ pub(super) struct Found {
 
 impl Writer {
     /// Admits one change into the batch. An error here is the vault's or the random source's and stops the
-    /// engine; a change that does not fit its mapping is an answer.
+    /// engine; a change that does not fit its mapping is an answer, and counts only when it was pushed: one that
+    /// was read comes again.
     pub(super) fn admit(&mut self, batch: &mut Batch, change: &Change) -> Result<Admitted, EngineError> {
         let was_read = self.was_read(batch, change);
         let duplicate = (Admitted::Duplicate, Fate::Duplicate);
         let (admitted, fate) = if was_read { duplicate } else { self.judge(batch, change)? };
+        if matches!(admitted, Admitted::Misfit(_)) && change.producer_id.is_none() {
+            return Ok(admitted);
+        }
         if fate == Fate::Duplicate {
             metric::duplicate(change.source.as_str());
         }
@@ -60,8 +64,7 @@ impl Writer {
         let detected = match detect::detect(&mapping, change, &found.subject.last_known) {
             Ok(detected) => detected,
             Err(error) => {
-                tracing::error!(source = %change.source, table = change.table, error = %error, "mapping does not fit");
-                return Ok((Admitted::Unmapped, Fate::Refused));
+                return Ok((Admitted::Misfit(error.to_string()), Fate::Refused));
             }
         };
         let (key, is_new) = (found.subject.content.clone(), found.is_new);
@@ -111,7 +114,11 @@ impl Writer {
         let events = match admitted {
             Admitted::Accepted(ids) => u32::try_from(ids.len()).unwrap_or(u32::MAX),
             Admitted::Kept(..) => 1,
-            Admitted::Duplicate | Admitted::Conflict | Admitted::Unchanged | Admitted::Unmapped => 0,
+            Admitted::Duplicate
+            | Admitted::Conflict
+            | Admitted::Unchanged
+            | Admitted::Unmapped
+            | Admitted::Misfit(_) => 0,
         };
         let causation_id = self.intake_id(change);
         let at = self.stamp();

@@ -10,8 +10,6 @@ use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
 use writ_model::id::{EventId, KeyHash, Offset, SourceName};
-use writ_model::taxonomy::ChangeType;
-use writ_model::value::Attributes;
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
 use super::{Admitted, Run};
@@ -126,11 +124,13 @@ impl Batch {
         covered.chain(self.progress.values().cloned().map(ControlFact::SourceProgress)).collect()
     }
 
-    /// Records what an event of this batch did to its subject, and gives the subject as the changes that
+    /// Records what a change of this batch did to its subject, and gives the subject as the changes that
     /// follow see it.
     pub(super) fn remember(&mut self, subject: &Subject, change: Remember) -> Subject {
         let mut subject = subject.clone();
-        set(&mut subject.last_known, change.change_type, change.attributes.clone());
+        if let Some(group) = change.group.clone() {
+            group.put_into(&mut subject.last_known);
+        }
         if let Some(old) = change.old_key_hash {
             self.overlay.insert(old, None);
             self.given_away.insert(old);
@@ -138,12 +138,5 @@ impl Batch {
         self.overlay.insert(change.key_hash, Some(subject.clone()));
         self.remembers.push(change);
         subject
-    }
-}
-
-fn set(known: &mut BTreeMap<ChangeType, Attributes>, group: ChangeType, attributes: Option<Attributes>) {
-    match attributes {
-        Some(attributes) => drop(known.insert(group, attributes)),
-        None => drop(known.remove(&group)),
     }
 }

@@ -24,7 +24,7 @@ use writ_store::state::State;
 use writ_store::vault::{TenantSecrets, Vault};
 
 use super::batch::{Batch, Deferred, FromHub, Reply, Waiter};
-use super::failure::{append_failed, is_passing, vault_failed};
+use super::failure::{append_failed, is_passing, misfit, vault_failed};
 use super::quota::Quota;
 use super::taken::Taken;
 use super::{Admitted, CHANGES_PER_COMMIT, Run, Submission, Work, WriterHandle};
@@ -161,7 +161,13 @@ impl Writer {
                 self.refuse_submission(submission.reply, run, &refusal);
                 return Ok(());
             }
-            admitted.push(self.admit(batch, change)?);
+            match (self.admit(batch, change)?, run.is_some()) {
+                (Admitted::Misfit(cause), true) => {
+                    self.refuse_submission(submission.reply, run, &misfit(change, &cause));
+                    return Ok(());
+                }
+                (answer, _) => admitted.push(answer),
+            }
         }
         if let Some(reply) = submission.reply {
             batch.waiters.push(Waiter::Push(reply, admitted));

@@ -12,7 +12,8 @@ use writ_model::envelope::Envelope;
 use writ_model::taxonomy::ChangeType;
 use writ_model::value::Attributes;
 use writ_model::verdict::{Checked, WithheldAs};
-use writ_store::vault::{NewSubject, Remember};
+use writ_store::seal::rekey::Move;
+use writ_store::vault::{Group, NewSubject, Remember};
 
 use super::admit::Found;
 use super::batch::{Batch, Pending};
@@ -49,6 +50,7 @@ impl Writer {
                 }
             }
         }
+        self.record_move(batch, &mut found)?;
         Ok(match kept_one {
             Some((admitted, fate)) => (admitted, fate),
             None if accepted.is_empty() => (Admitted::Unchanged, Fate::Silent),
@@ -131,6 +133,24 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// A key change that no event in the stream records goes into the journal: under its new key the record
+    /// would be another subject otherwise. Of a subject without an evidence key nothing may be written down.
+    fn record_move(&self, batch: &mut Batch, found: &mut Found) -> Result<(), EngineError> {
+        let Some(old) = found.moved_from.take() else { return Ok(()) };
+        let (subject_id, generation) = (found.subject.subject_id, found.subject.generation);
+        if let Some(evidence) = &found.subject.evidence {
+            let moved = Move { old, new: found.key_hash };
+            let fact = moved.seal(subject_id, generation, evidence, super::random()?);
+            let fact = fact.map_err(|error| super::failure::seal_failed(&error))?;
+            batch.facts.push(ControlFact::Rekeyed(fact));
+        }
+        let moved = Remember { key_hash: found.key_hash, old_key_hash: Some(old), group: None };
+        found.subject = batch.remember(&found.subject, moved);
+        Ok(())
+    }
+}
+
 /// A subject drawn for this change joins the vault with this commit.
 fn add_subject(batch: &mut Batch, found: &mut Found) {
     found.is_new = false;
@@ -157,7 +177,8 @@ fn put(
         return Err(super::failure::keys_missing(found.subject.subject_id));
     };
     let old_key_hash = found.moved_from.take();
-    let remember = Remember { key_hash: found.key_hash, old_key_hash, change_type, attributes };
+    let group = Some(Group { change_type, attributes });
+    let remember = Remember { key_hash: found.key_hash, old_key_hash, group };
     found.subject = batch.remember(&found.subject, remember);
     batch.events.push(Pending { cleared, content, evidence });
     Ok(())

@@ -1,6 +1,7 @@
 //! The writer's errors, as a user meets them.
 
 use writ_kernel::admission::ClockError;
+use writ_model::change::Change;
 use writ_model::code;
 use writ_model::id::SubjectId;
 use writ_store::error::{AppendError, SealError, StateError, VaultError};
@@ -61,6 +62,13 @@ pub(super) fn seal_failed(error: &SealError) -> EngineError {
 pub(super) fn keys_missing(subject: SubjectId) -> EngineError {
     let tried = format!("seal an event of subject {subject}");
     EngineError::new(code::VAULT_UNUSABLE, &tried, "its keys are gone", "restore the vault from its backup")
+}
+
+/// Names the table and where the change is, never its key.
+pub(super) fn misfit(change: &Change, cause: &str) -> EngineError {
+    let tried = format!("map a change of table {} at {}", change.table, change.position);
+    let remedy = "correct the table's `key` in writ.yaml and start again: the source sends the change again";
+    EngineError::new(code::MAPPING_UNFIT, &tried, cause, remedy)
 }
 
 pub(super) fn gate_silent() -> EngineError {

@@ -58,6 +58,9 @@ pub enum Admitted {
     Unchanged,
     /// The table is not mapped.
     Unmapped,
+    /// The change does not fit its table's mapping, in words; nothing was stored. It ends the run of a pull
+    /// source.
+    Misfit(String),
     /// At least one event stays outside the stream: what it was kept as, and why.
     Kept(EventId, WithheldAs, Reason),
 }

@@ -176,6 +176,56 @@ fn a_record_under_a_key_that_its_batch_gave_away_is_another_subject() {
     assert!(subjects[0] == subjects[1] && subjects[1] != subjects[2] && subjects[3] == subjects[0]);
 }
 
+fn rekey(ordinal: u64, old: &str, new: &str) -> Change {
+    Change { old_key: Some(RecordKey(vec![old.into()])), ..email(ordinal, new, CARD) }
+}
+
+/// A published test number: the gate keeps its event out of the stream.
+const CARD: &str = "4111 1111 1111 1111";
+
+#[test]
+fn a_record_whose_rekey_gave_no_event_in_the_stream_is_the_same_subject_under_its_new_key() {
+    let mut bench = bench();
+    bench.submit(vec![email(1, "1", "a@b.example")], 1).expect("taken");
+    bench.submit(vec![rekey(2, "1", "2")], 1).expect("taken");
+    bench.submit(vec![email(3, "2", "c@d.example")], 1).expect("taken");
+    let subjects: Vec<SubjectId> = bench.events().iter().map(|event| event.header.subject_id).collect();
+    assert_eq!(subjects.len(), 2, "the rekey's own event is in quarantine");
+    assert_eq!(subjects[0], subjects[1]);
+}
+
+#[test]
+fn a_rekey_without_an_event_is_known_after_a_crash_that_lost_the_vault_s_last_writes() {
+    let mut bench = bench();
+    bench.submit(vec![email(1, "1", "a@b.example")], 1).expect("taken");
+    bench.submit(vec![rekey(2, "1", "2")], 1).expect("taken");
+    let fact = bench.records().into_iter().find_map(|record| match record {
+        Record::Fact(_, ControlFact::Rekeyed(fact)) => Some(fact),
+        Record::Fact(..) | Record::Event(_) | Record::Leaf(..) => None,
+    });
+    let vault = bench.writer.vault();
+    let moved =
+        recovery::moved(vault.as_ref(), &fact.expect("journaled")).expect("opens").expect("its key is there");
+    assert_eq!(vault.locate(bench.events()[0].header.subject_id).expect("reads"), Some(moved.key_hash));
+    assert!(moved.old_key_hash.is_some_and(|old| old != moved.key_hash));
+}
+
+#[test]
+fn a_change_that_does_not_fit_its_mapping_ends_the_run_and_comes_again() {
+    let mut bench = bench();
+    let unfit = Change { key: RecordKey(vec!["1".into(), "2".into()]), ..email(2, "1", "c@d.example") };
+    let changes = vec![email(1, "1", "a@b.example"), unfit, email(3, "1", "e@f.example")];
+    let error = bench.submit(changes, 1).expect_err("refused");
+    assert_eq!(error.code, writ_model::code::MAPPING_UNFIT, "{error}");
+    assert_eq!(bench.events().len(), 1, "what came before it is stored");
+    bench.submit(vec![email(3, "1", "e@f.example")], 1).expect("no answer");
+    assert_eq!(bench.events().len(), 1, "what the run sent behind it is not");
+    let again =
+        vec![email(1, "1", "a@b.example"), email(2, "1", "c@d.example"), email(3, "1", "e@f.example")];
+    bench.submit(again, 2).expect("taken");
+    assert_eq!(bench.events().len(), 3);
+}
+
 #[test]
 fn what_the_hub_asked_for_outlives_a_refused_commit_and_keeps_its_order() {
     let mut bench = bench();

@@ -12,7 +12,8 @@ use writ_model::envelope::Envelope;
 use writ_model::id::EventId;
 use writ_model::taxonomy::PriorityClass;
 use writ_model::verdict::{PolicyAnswer, PolicyVerdict, WithheldAs};
-use writ_store::vault::{NewSubject, Remember};
+use writ_store::seal::rekey::Move;
+use writ_store::vault::{Group, NewSubject, Remember};
 
 use super::admit::Found;
 use super::{ASK_TIMEOUT, Pending, leaf};
@@ -43,7 +44,8 @@ impl World {
                     let attributes = cleared.envelope().private.data.after.clone();
                     let old_key_hash = found.moved_from.take();
                     let (key_hash, change_type) = (found.key_hash, header.change_type);
-                    let remember = Remember { key_hash, old_key_hash, change_type, attributes };
+                    let group = Some(Group { change_type, attributes });
+                    let remember = Remember { key_hash, old_key_hash, group };
                     found.subject = self.batch.remember(&found.subject, remember);
                     let keys = (found.subject.content.clone(), found.subject.evidence.clone());
                     let (Some(content), Some(evidence)) = keys else {
@@ -55,7 +57,23 @@ impl World {
                 Decided::Kept(kept) => self.keep(&mut found, &kept)?,
             });
         }
+        self.record_move(&mut found)?;
         Ok(fate)
+    }
+
+    /// A key change that no event in the stream records goes into the journal.
+    fn record_move(&mut self, found: &mut Found) -> Result<(), String> {
+        let Some(old) = found.moved_from.take().filter(|_| self.bug != Some(Bug::MoveForgotten)) else {
+            return Ok(());
+        };
+        let Some(evidence) = &found.subject.evidence else { return Err("no evidence key".to_owned()) };
+        let moved = Move { old, new: found.key_hash };
+        let (subject_id, generation) = (found.subject.subject_id, found.subject.generation);
+        let fact = moved.seal(subject_id, generation, evidence, self.chance.bytes());
+        self.batch.facts.push(ControlFact::Rekeyed(fact.map_err(|error| error.to_string())?));
+        let moved = Remember { key_hash: found.key_hash, old_key_hash: Some(old), group: None };
+        found.subject = self.batch.remember(&found.subject, moved);
+        Ok(())
     }
 
     fn envelope(&mut self, change: &Change, found: &Found, one: Detected) -> Result<Envelope, String> {
@@ -160,7 +178,8 @@ impl World {
         if self.bug == Some(Bug::KeptRemembered) {
             let attributes = kept.envelope.private.data.after.clone();
             let (key_hash, change_type) = (found.key_hash, header.change_type);
-            let remember = Remember { key_hash, old_key_hash: None, change_type, attributes };
+            let group = Some(Group { change_type, attributes });
+            let remember = Remember { key_hash, old_key_hash: None, group };
             if found.moved_from.is_none() {
                 found.subject = self.batch.remember(&found.subject, remember);
             }

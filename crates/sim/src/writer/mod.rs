@@ -14,8 +14,6 @@ use writ_kernel::gate::Cleared;
 use writ_kernel::gate::machine::{Config, Gate};
 use writ_model::control::{ControlFact, Covered, SourceProgress};
 use writ_model::id::KeyHash;
-use writ_model::taxonomy::ChangeType;
-use writ_model::value::Attributes;
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
 use crate::tape::Tape;
@@ -102,7 +100,9 @@ impl Batch {
     /// follow see it.
     fn remember(&mut self, subject: &Subject, change: Remember) -> Subject {
         let mut subject = subject.clone();
-        set(&mut subject.last_known, change.change_type, change.attributes.clone());
+        if let Some(group) = change.group.clone() {
+            group.put_into(&mut subject.last_known);
+        }
         if let Some(old) = change.old_key_hash {
             self.overlay.insert(old, None);
         }
@@ -115,17 +115,5 @@ impl Batch {
 impl Hub {
     pub(crate) fn is_empty(&self) -> bool {
         self.facts.is_empty() && self.leaves.is_empty()
-    }
-}
-
-/// A group's attributes as an event left them.
-pub(crate) fn set(
-    known: &mut BTreeMap<ChangeType, Attributes>,
-    group: ChangeType,
-    attributes: Option<Attributes>,
-) {
-    match attributes {
-        Some(attributes) => drop(known.insert(group, attributes)),
-        None => drop(known.remove(&group)),
     }
 }

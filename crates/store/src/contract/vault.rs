@@ -7,7 +7,7 @@ use writ_model::taxonomy::ChangeType;
 use writ_model::value::{Attributes, Value};
 
 use crate::error::VaultError;
-use crate::vault::{NewSubject, Purpose, Remember, SubjectKey, Vault};
+use crate::vault::{Group, NewSubject, Purpose, Remember, SubjectKey, Vault};
 
 /// Runs every clause. `fresh` makes an empty vault; `reopen` closes one and opens it again, as after a crash
 /// that spared what was synced.
@@ -20,6 +20,7 @@ pub fn all<V: Vault>(fresh: impl Fn() -> V, reopen: impl Fn(V) -> V) {
     every_kind_of_value_comes_back_as_it_was(fresh());
     a_batch_with_an_unknown_subject_changes_nothing(fresh());
     a_rekeyed_subject_is_found_under_its_new_key_only(fresh());
+    a_rekey_without_an_event_moves_the_subject_and_what_is_known_of_it(fresh());
     a_subject_whose_key_was_taken_keeps_its_keys(fresh());
     remembering_again_from_the_remembered_offset_changes_nothing(fresh());
     synced_state_survives_a_crash_and_unsynced_state_is_applied_again(fresh(), &reopen);
@@ -60,7 +61,12 @@ pub(crate) fn email(address: &str) -> Attributes {
 
 /// A change of a subject's e-mail attributes.
 pub(crate) fn remember(number: u32, attributes: Option<Attributes>) -> Remember {
-    Remember { key_hash: key_hash(number), old_key_hash: None, change_type: ChangeType::Email, attributes }
+    remember_as(number, ChangeType::Email, attributes)
+}
+
+fn remember_as(number: u32, change_type: ChangeType, attributes: Option<Attributes>) -> Remember {
+    let group = Some(Group { change_type, attributes });
+    Remember { key_hash: key_hash(number), old_key_hash: None, group }
 }
 
 fn rekey(old: u32, new: u32, attributes: Attributes) -> Remember {
@@ -123,7 +129,7 @@ fn a_key_hash_that_names_another_subject_is_refused(mut vault: impl Vault) {
 
 fn last_known_state_is_kept_per_change_type(mut vault: impl Vault) {
     vault.create(&[subject(1), subject(2)]).unwrap();
-    let phone = Remember { change_type: ChangeType::Phone, ..remember(1, Some(email("phone"))) };
+    let phone = remember_as(1, ChangeType::Phone, Some(email("phone")));
     let first =
         [remember(1, Some(email("a"))), phone, remember(2, Some(email("b"))), remember(1, Some(email("c")))];
     vault.remember(&first, Offset(4)).unwrap();
@@ -159,7 +165,8 @@ fn a_batch_with_an_unknown_subject_changes_nothing(mut vault: impl Vault) {
 
 fn a_rekeyed_subject_is_found_under_its_new_key_only(mut vault: impl Vault) {
     vault.create(&[subject(1)]).unwrap();
-    let phone = Remember { change_type: ChangeType::Phone, ..rekey(1, 7, email("phone")) };
+    let group = Some(Group { change_type: ChangeType::Phone, attributes: Some(email("phone")) });
+    let phone = Remember { group, ..rekey(1, 7, email("phone")) };
     // One event per change type, each naming both keys; then one more of the renamed subject.
     let changes = [rekey(1, 7, email("a")), phone, remember(7, Some(email("b")))];
     vault.remember(&changes, Offset(3)).unwrap();
@@ -168,6 +175,17 @@ fn a_rekeyed_subject_is_found_under_its_new_key_only(mut vault: impl Vault) {
     assert_eq!(known(&vault, 7), Some(email("b")));
     assert_eq!(key(&vault, 1, Purpose::Content), Some(subject(1).content.0));
     vault.create(&[NewSubject { key_hash: key_hash(1), ..subject(2) }]).expect("the old key is free");
+}
+
+fn a_rekey_without_an_event_moves_the_subject_and_what_is_known_of_it(mut vault: impl Vault) {
+    vault.create(&[subject(1)]).unwrap();
+    vault.remember(&[remember(1, Some(email("a")))], Offset(1)).unwrap();
+    let moved = Remember { group: None, ..rekey(1, 7, email("unused")) };
+    vault.remember(std::slice::from_ref(&moved), Offset(2)).unwrap();
+    assert!(vault.find(key_hash(1)).unwrap().is_none());
+    assert_eq!(known(&vault, 7), Some(email("a")));
+    vault.remember(&[moved], Offset(2)).expect("told again, it changes nothing");
+    assert_eq!(known(&vault, 7), Some(email("a")));
 }
 
 fn a_subject_whose_key_was_taken_keeps_its_keys(mut vault: impl Vault) {

@@ -95,6 +95,8 @@ impl<'a> Draft<'a> {
                 Ok(())
             }
             ControlFact::Replay(replay) => self.put_json(CONTROL, key::replay(&replay.id), replay),
+            // Where subjects are found is the vault's.
+            ControlFact::Rekeyed(_) => Ok(()),
         }
     }
 

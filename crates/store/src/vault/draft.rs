@@ -42,10 +42,9 @@ impl<'a> Draft<'a> {
             // Erased: there is no key to keep it under, and nothing of the subject is to be kept.
             return Ok(true);
         }
-        match &change.attributes {
-            Some(attributes) => opened.last_known.insert(change.change_type, attributes.clone()),
-            None => opened.last_known.remove(&change.change_type),
-        };
+        if let Some(group) = &change.group {
+            group.clone().put_into(&mut opened.last_known);
+        }
         Ok(true)
     }
 

@@ -79,12 +79,8 @@ impl MemoryVault {
             self.rekey(old, change.key_hash);
         }
         let Some(mut entry) = self.entry(change.key_hash) else { return };
-        if entry.subject.content.is_some() {
-            let known = &mut entry.subject.last_known;
-            match &change.attributes {
-                Some(attributes) => known.insert(change.change_type, attributes.clone()),
-                None => known.remove(&change.change_type),
-            };
+        if let Some(group) = change.group.clone().filter(|_| entry.subject.content.is_some()) {
+            group.put_into(&mut entry.subject.last_known);
             self.put(entry);
         }
     }

@@ -88,17 +88,35 @@ pub struct NewSubject {
     pub evidence: SubjectKey,
 }
 
-/// What an event did to a subject's last-known state.
+/// What a change did to a subject's last-known state.
 #[derive(Debug, Clone)]
 pub struct Remember {
     /// Where the subject is found after the change.
     pub key_hash: KeyHash,
     /// Where it was found before, when its key changed.
     pub old_key_hash: Option<KeyHash>,
-    /// Which attribute group.
+    /// The attribute group that an event is about; `None` when the key changed and no event entered the
+    /// stream.
+    pub group: Option<Group>,
+}
+
+/// One attribute group as an event left it.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Which.
     pub change_type: ChangeType,
     /// Its attributes now; `None` forgets the group.
     pub attributes: Option<Attributes>,
+}
+
+impl Group {
+    /// Puts the group into the last-known state, or takes it out.
+    pub fn put_into(self, known: &mut BTreeMap<ChangeType, Attributes>) {
+        match self.attributes {
+            Some(attributes) => drop(known.insert(self.change_type, attributes)),
+            None => drop(known.remove(&self.change_type)),
+        }
+    }
 }
 
 /// Subjects, keys, last-known state.
