@@ -15,6 +15,9 @@ pub const RECORDS_MAX: usize = 4096;
 /// Bytes of one record.
 pub const RECORD_BYTES_MAX: usize = 1024;
 
+/// What a record of a short name takes.
+const RECORD_BYTES_TYPICAL: usize = 128;
+
 prefixed! {
     /// The RFC 6962 root over an event's acknowledgement records in ascending order of subscribers.
     AckRoot = "ar1:";
@@ -89,16 +92,26 @@ pub struct AckRecord {
 }
 
 impl AckRecord {
-    /// The record's canonical bytes.
+    /// The record's canonical bytes. There is one for every delivery, so they are written straight away; a test
+    /// holds them against [`canonical::encode`].
     pub fn to_canonical(&self) -> Result<Vec<u8>, AcksError> {
         require(is_name(&self.subscriber), "subscriber")?;
-        let map = Value::Map(vec![
-            ("at", Value::display(self.at)),
-            ("attempts", Value::Number(self.attempts)),
-            ("settled", Value::text(self.settled.as_str())),
-            ("subscriber", Value::text(&self.subscriber)),
-        ]);
-        Ok(canonical::encode(&map, RECORD_BYTES_MAX)?)
+        require(self.attempts <= canonical::NUMBER_MAX, "attempts")?;
+        let mut out = Vec::with_capacity(RECORD_BYTES_TYPICAL);
+        out.extend_from_slice(br#"{"at":""#);
+        out.extend_from_slice(&self.at.to_text());
+        out.extend_from_slice(br#"","attempts":"#);
+        canonical::write_number(self.attempts, &mut out);
+        for (key, word) in [("settled", self.settled.as_str()), ("subscriber", self.subscriber.as_str())] {
+            for part in [",\"", key, "\":\"", word, "\""] {
+                out.extend_from_slice(part.as_bytes());
+            }
+        }
+        out.push(b'}');
+        if out.len() > RECORD_BYTES_MAX {
+            return Err(CanonicalError { at: RECORD_BYTES_MAX, what: "longer than allowed" }.into());
+        }
+        Ok(out)
     }
 
     /// Reads canonical bytes.
@@ -285,6 +298,8 @@ fn split_block(bytes: &[u8]) -> Option<(Block<'_>, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn record(subscriber: &str, settled: Settled) -> AckRecord {
@@ -297,6 +312,30 @@ mod tests {
         let text = r#"{"at":"1970-01-01T00:00:00.000000Z","attempts":1,"settled":"acknowledged","subscriber":"crm"}"#;
         assert_eq!(String::from_utf8(bytes).unwrap(), text);
         assert_eq!(AckRecord::parse(text.as_bytes()), Ok(record("crm", Settled::Acknowledged)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_is_spelled_as_the_canonical_form_spells_it(
+            name in "[a-z0-9_.-]{1,40}",
+            settled in prop::sample::select(Settled::ALL.to_vec()),
+            micros in any::<i64>(),
+            attempts in 0..=canonical::NUMBER_MAX,
+        ) {
+            let record = AckRecord { subscriber: name, settled, at: Time::from_micros(micros), attempts };
+            let Ok(written) = record.to_canonical() else {
+                prop_assert!(!is_name(&record.subscriber));
+                return Ok(());
+            };
+            let map = Value::Map(vec![
+                ("subscriber", Value::text(&record.subscriber)),
+                ("at", Value::display(record.at)),
+                ("attempts", Value::Number(attempts)),
+                ("settled", Value::text(settled.as_str())),
+            ]);
+            prop_assert_eq!(&written, &canonical::encode(&map, RECORD_BYTES_MAX).unwrap());
+            prop_assert_eq!(AckRecord::parse(&written), Ok(record));
+        }
     }
 
     #[test]

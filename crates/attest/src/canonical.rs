@@ -84,7 +84,7 @@ fn write(value: &Value<'_>, out: &mut Vec<u8>, depth: usize) -> Result<(), Canon
     Ok(())
 }
 
-fn write_number(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn write_number(mut number: u64, out: &mut Vec<u8>) {
     const DIGITS_MAX: usize = 20;
     let mut digits = [0; DIGITS_MAX];
     let mut first = DIGITS_MAX;

@@ -32,6 +32,23 @@ impl Time {
         Self::from_micros(self.0.saturating_add(micros))
     }
 
+    /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, as ASCII bytes. A time stands in every acknowledgement record: digits are
+    /// set one by one, not formatted.
+    pub(crate) fn to_text(self) -> [u8; 27] {
+        let seconds = self.0.div_euclid(MICROS_PER_SECOND);
+        let (year, month, day) = civil(seconds.div_euclid(SECONDS_PER_DAY));
+        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
+        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        for (end, number) in
+            [(4, year), (7, month), (10, day), (13, hour), (16, minute), (19, second), (26, micros)]
+        {
+            set_digits(&mut text[..end], number);
+        }
+        text
+    }
+
     /// Reads exactly `YYYY-MM-DDTHH:MM:SS.ffffffZ`; any other spelling, and any day that the proleptic
     /// Gregorian calendar lacks, is `None`. There are no leap seconds.
     pub fn parse(text: &str) -> Option<Self> {
@@ -99,19 +116,7 @@ fn set_digits(text: &mut [u8], mut number: i64) {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.div_euclid(MICROS_PER_SECOND);
-        let (year, month, day) = civil(seconds.div_euclid(SECONDS_PER_DAY));
-        let of_day = seconds.rem_euclid(SECONDS_PER_DAY);
-        let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-        let micros = self.0.rem_euclid(MICROS_PER_SECOND);
-        // A time stands in every acknowledgement record: digits are set one by one, not formatted.
-        let mut text = *b"0000-00-00T00:00:00.000000Z";
-        for (end, number) in
-            [(4, year), (7, month), (10, day), (13, hour), (16, minute), (19, second), (26, micros)]
-        {
-            set_digits(&mut text[..end], number);
-        }
-        f.write_str(std::str::from_utf8(&text).expect("digits are ASCII"))
+        f.write_str(std::str::from_utf8(&self.to_text()).expect("digits are ASCII"))
     }
 }
 

@@ -16,6 +16,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// Events are made on one thread and let go on others; see ADR 0026.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Customer change events, delivered with proof.
 #[derive(Debug, Parser)]
 #[command(name = "writ", version, about, propagate_version = true)]

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use writ_kernel::dispatch::{self, LaneId};
+use writ_kernel::route::Router;
 use writ_kernel::settle::{self, Open};
 use writ_model::code::{self, Code};
 use writ_model::id::{Offset, SubjectId, SubscriberName};
@@ -19,9 +20,10 @@ use writ_store::state::{OpenEvent, State};
 use crate::audit::AuditWriter;
 use crate::error::EngineError;
 use crate::hub::Fact;
-use crate::hub::lanes::dead_letter_items;
+use crate::hub::lanes::{dead_letter_items, wanted};
 use crate::hub::reader::{ColdReader, SharedVault, Unreadable};
 use crate::metric;
+use crate::sweep::Sweep;
 
 /// Bytes read in one step.
 const STEP_BYTES: usize = 4 << 20;
@@ -56,6 +58,8 @@ pub(crate) struct Follower {
     pub(crate) facts: tokio::sync::mpsc::UnboundedSender<Fact>,
     pub(crate) names: BTreeMap<SubscriberName, LaneId>,
     pub(crate) cold: ColdReader,
+    pub(crate) sweep: Sweep,
+    pub(crate) router: Arc<Router>,
     pub(crate) vault: SharedVault,
     pub(crate) checkpoint_every: Duration,
 }
@@ -120,7 +124,7 @@ impl Follower {
 
     /// Answers what was asked, in order. Only when all that is committed is applied: an answer out of stale
     /// or unreadable state would pass for the whole truth.
-    fn answer(&self, asked: &mut VecDeque<Wake>) -> Result<(), Failed> {
+    fn answer(&mut self, asked: &mut VecDeque<Wake>) -> Result<(), Failed> {
         while let Some(wake) = asked.front() {
             let fact = match wake {
                 Wake::Load { from, limit } => Fact::Settle(self.load(*from, *limit)?),
@@ -133,7 +137,7 @@ impl Follower {
         Ok(())
     }
 
-    fn load(&self, from: Offset, limit: usize) -> Result<settle::Fact, Failed> {
+    fn load(&mut self, from: Offset, limit: usize) -> Result<settle::Fact, Failed> {
         let found = self.state.open_events(from, limit + 1);
         let found = found.map_err(|error| Failed::when("load open events", error.code(), &error))?;
         let more = found.len() > limit;
@@ -144,9 +148,10 @@ impl Follower {
         Ok(settle::Fact::Loaded { open, more })
     }
 
-    fn open(&self, event: OpenEvent) -> Result<Open, Failed> {
-        let stored = self.cold.load(event.offset).map_err(|Unreadable| Failed::unreadable())?;
-        let lanes = stored.map(|event| event.lanes.clone()).unwrap_or_default();
+    fn open(&mut self, event: OpenEvent) -> Result<Open, Failed> {
+        let stored = self.sweep.event(event.offset).map_err(|Unreadable| Failed::unreadable())?;
+        let lanes =
+            stored.map(|passed| wanted(&self.router, &passed.header, passed.class)).unwrap_or_default();
         let settled = event.settled.into_iter().filter_map(|(who, how)| Some((*self.names.get(&who)?, how)));
         let settled = settled.collect();
         let OpenEvent { offset, event_id, intent_index, settle_by, .. } = event;

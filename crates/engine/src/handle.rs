@@ -343,7 +343,7 @@ impl EngineHandle {
             time: event.header.time,
             recorded_at: event.header.recorded_at,
             class: event.decision.class.to_string(),
-            policy: event.decision.policy.0.clone(),
+            policy: event.decision.policy.0.to_string(),
             schema: event.decision.schema.clone(),
             intent_index: event.intent_index,
             routed_to: event.lanes.iter().filter_map(name).collect(),

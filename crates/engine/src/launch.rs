@@ -32,8 +32,9 @@ use crate::hub::{Hub, Inbox};
 use crate::opened::Store;
 use crate::payload::Payloads;
 use crate::recovery::{self, failed};
+use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
-use crate::writer::{FromHub, Intents, Taken, Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Taken, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
@@ -135,6 +136,8 @@ impl<'a> Parts<'a> {
             facts,
             names: names.collect(),
             cold: self.cold.clone(),
+            sweep: Sweep::new(self.cold.clone()),
+            router: Arc::clone(&self.router),
             vault: Arc::clone(&self.vault),
             checkpoint_every: self.config.attest.checkpoint_every.0,
         })
@@ -239,8 +242,7 @@ impl<'a> Parts<'a> {
             epoch: self.epoch,
             payloads: self.payloads,
             handle: self.handle,
-            cold: self.cold,
-            intents: Intents::default(),
+            sweep: Sweep::new(self.cold),
             log: Box::new(log),
             covered,
             accounting,

@@ -18,6 +18,7 @@ mod opened;
 mod payload;
 mod recovery;
 mod source;
+mod sweep;
 mod writer;
 
 pub mod handle;

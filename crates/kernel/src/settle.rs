@@ -18,8 +18,8 @@ use crate::machine::{Machine, Now};
 /// At most so many open events are in memory; at thirty lanes an event takes about 3 KiB.
 pub const WINDOW: usize = 8_192;
 
-/// Acknowledgements kept while a load is under way. More than these make the load be asked for again, by
-/// which time they are in the store.
+/// Acknowledgements kept while a load is under way: those of the oldest events, which the load will bring. Of
+/// newer events the store has them by the time they are loaded.
 pub const EARLY_MAX: usize = 16_384;
 
 /// Deadlines are wall-clock times: the wall clock is looked at again after at most this, should it jump.
@@ -47,8 +47,8 @@ pub struct Open {
 pub enum Fact {
     /// Newly stored events, in offset order.
     Stored(Vec<Open>),
-    /// One lane settled one event. Late, repeated and unknown ones change nothing.
-    Settled(LaneId, Offset, Acknowledgement),
+    /// One lane settled events. Late, repeated and unknown ones change nothing.
+    Settled(LaneId, Vec<(Offset, Acknowledgement)>),
     /// The answer to [`Effect::Load`]: open events from the state store, in offset order, with every
     /// acknowledgement that was journaled before the load; `more` when the bound cut it.
     Loaded {
@@ -87,10 +87,46 @@ pub struct Finished {
     pub acknowledgements: Vec<(LaneId, Acknowledgement)>,
 }
 
+/// An open event in the window.
+#[derive(Debug, Clone)]
+struct Held {
+    event_id: EventId,
+    intent_index: u64,
+    settle_by: Timestamp,
+    /// In ascending order.
+    lanes: Vec<LaneId>,
+    /// How it ended at each of them, in their order.
+    ends: Vec<Option<Acknowledgement>>,
+    /// Lanes that have not settled it.
+    missing: usize,
+}
+
+impl Held {
+    /// Also takes in what is settled already.
+    fn new(open: Open) -> (Offset, Self) {
+        let Open { offset, event_id, intent_index, settle_by, mut lanes, settled } = open;
+        lanes.sort_unstable();
+        lanes.dedup();
+        let (ends, missing) = (vec![None; lanes.len()], lanes.len());
+        let mut held = Self { event_id, intent_index, settle_by, lanes, ends, missing };
+        settled.into_iter().for_each(|(lane, how)| held.settle(lane, how));
+        (offset, held)
+    }
+
+    /// The first word of a lane counts; a lane that it was not routed to has none.
+    fn settle(&mut self, lane: LaneId, how: Acknowledgement) {
+        let Ok(at) = self.lanes.binary_search(&lane) else { return };
+        if self.ends[at].is_none() {
+            self.ends[at] = Some(how);
+            self.missing -= 1;
+        }
+    }
+}
+
 /// Holds the open events, oldest first, and says when each is final.
 #[derive(Debug, Clone)]
 pub struct Settlement {
-    window: BTreeMap<Offset, Open>,
+    window: BTreeMap<Offset, Held>,
     due: BTreeSet<(Timestamp, Offset)>,
     /// Every open event below this is in the window.
     from: Offset,
@@ -101,11 +137,30 @@ pub struct Settlement {
 }
 
 /// What happened while a load is under way.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Load {
     fresh: Vec<Open>,
-    early: Vec<(LaneId, Offset, Acknowledgement)>,
-    has_overflowed: bool,
+    early: Vec<(Offset, LaneId, Acknowledgement)>,
+    /// Every acknowledgement of an event below this is kept.
+    kept_below: Offset,
+}
+
+impl Load {
+    fn begin() -> Self {
+        Self { fresh: Vec::new(), early: Vec::new(), kept_below: Offset(u64::MAX) }
+    }
+
+    fn keep(&mut self, offset: Offset, lane: LaneId, how: Acknowledgement) {
+        if offset >= self.kept_below {
+            return;
+        }
+        self.early.push((offset, lane, how));
+        if self.early.len() > 2 * EARLY_MAX {
+            self.early.sort_unstable_by_key(|(offset, lane, _)| (*offset, *lane));
+            self.kept_below = self.early[EARLY_MAX].0;
+            self.early.retain(|(offset, ..)| *offset < self.kept_below);
+        }
+    }
 }
 
 impl Settlement {
@@ -138,83 +193,57 @@ impl Settlement {
         }
     }
 
-    fn admit(&mut self, mut event: Open, effects: &mut Vec<Effect>) {
+    fn admit(&mut self, event: Open, effects: &mut Vec<Effect>) {
         if event.offset < self.from {
             return;
         }
-        self.from = event.offset.next();
-        event.lanes.sort_unstable();
-        event.lanes.dedup();
-        self.due.insert((event.settle_by, event.offset));
-        let offset = event.offset;
-        self.window.insert(offset, event);
-        self.finish_if_settled(offset, effects);
+        let (offset, held) = Held::new(event);
+        self.from = offset.next();
+        if held.missing == 0 {
+            return effects.push(finished(offset, held, None));
+        }
+        self.due.insert((held.settle_by, offset));
+        self.window.insert(offset, held);
     }
 
     fn settled(&mut self, lane: LaneId, offset: Offset, how: Acknowledgement, effects: &mut Vec<Effect>) {
-        if let Some(event) = self.window.get_mut(&offset) {
-            if event.lanes.contains(&lane) && event.settled.iter().all(|(other, _)| *other != lane) {
-                event.settled.push((lane, how));
-                self.finish_if_settled(offset, effects);
+        if let Some(held) = self.window.get_mut(&offset) {
+            held.settle(lane, how);
+            if held.missing == 0 {
+                self.finish(offset, None, effects);
             }
             return;
         }
-        let Some(load) = self.load.as_mut().filter(|_| offset >= self.from) else { return };
-        if load.early.len() < EARLY_MAX {
-            load.early.push((lane, offset, how));
-        } else {
-            load.has_overflowed = true;
+        if let Some(load) = self.load.as_mut().filter(|_| offset >= self.from) {
+            load.keep(offset, lane, how);
         }
     }
 
+    /// Takes what fits and whose acknowledgements are all known; the rest is loaded next.
     fn loaded(&mut self, open: Vec<Open>, more: bool, effects: &mut Vec<Effect>) {
         let Some(load) = self.load.take() else { return };
-        if load.has_overflowed {
-            self.is_behind = true;
-            return;
-        }
-        self.is_behind |= more;
         let room = WINDOW.saturating_sub(self.window.len());
-        self.is_behind |= open.len() > room;
-        open.into_iter().take(room).for_each(|event| self.admit(event, effects));
+        let known = open.iter().take_while(|event| event.offset < load.kept_below).count().min(room);
+        self.is_behind |= more || known < open.len();
+        open.into_iter().take(known).for_each(|event| self.admit(event, effects));
         self.stored(load.fresh, effects);
-        for (lane, offset, how) in load.early {
+        for (offset, lane, how) in load.early {
             self.settled(lane, offset, how, effects);
-        }
-    }
-
-    fn finish_if_settled(&mut self, offset: Offset, effects: &mut Vec<Effect>) {
-        let is_settled = |event: &Open| {
-            // No lane is in either list twice, so the count says of almost every event that it is not.
-            event.settled.len() >= event.lanes.len()
-                && event.lanes.iter().all(|lane| event.settled.iter().any(|(settled, _)| settled == lane))
-        };
-        if self.window.get(&offset).is_some_and(is_settled) {
-            self.finish(offset, None, effects);
         }
     }
 
     /// Writes the final of an event; lanes that have not settled it are pending as of `at`.
     fn finish(&mut self, offset: Offset, at: Option<Timestamp>, effects: &mut Vec<Effect>) {
-        let Some(event) = self.window.remove(&offset) else { return };
-        self.due.remove(&(event.settle_by, offset));
-        let Open { event_id, intent_index, lanes, mut settled, .. } = event;
-        let acknowledgements = lanes
-            .into_iter()
-            .filter_map(|lane| {
-                let place = settled.iter().position(|(other, _)| *other == lane);
-                let how = place.map(|place| settled.swap_remove(place).1).or_else(|| at.map(pending))?;
-                Some((lane, how))
-            })
-            .collect();
-        effects.push(Effect::Final(Finished { offset, event_id, intent_index, acknowledgements }));
+        let Some(held) = self.window.remove(&offset) else { return };
+        self.due.remove(&(held.settle_by, offset));
+        effects.push(finished(offset, held, at));
     }
 
     fn load_if_room(&mut self, effects: &mut Vec<Effect>) {
         let room = WINDOW.saturating_sub(self.window.len());
         if self.is_behind && self.load.is_none() && room >= WINDOW / 2 {
             self.is_behind = false;
-            self.load = Some(Load::default());
+            self.load = Some(Load::begin());
             effects.push(Effect::Load { from: self.from, limit: room });
         }
     }
@@ -231,6 +260,18 @@ impl Settlement {
     }
 }
 
+fn finished(offset: Offset, held: Held, at: Option<Timestamp>) -> Effect {
+    let Held { event_id, intent_index, lanes, ends, .. } = held;
+    let ends = lanes.into_iter().zip(ends);
+    let end = |(lane, how): (LaneId, Option<Acknowledgement>)| Some((lane, how.or(at.map(pending))?));
+    Effect::Final(Finished {
+        offset,
+        event_id,
+        intent_index,
+        acknowledgements: ends.filter_map(end).collect(),
+    })
+}
+
 fn pending(at: Timestamp) -> Acknowledgement {
     Acknowledgement { settled: SettledAs::Pending, at, attempts: 0, answer_sha256: None }
 }
@@ -242,7 +283,9 @@ impl Machine for Settlement {
     fn on(&mut self, now: Now, fact: Fact, effects: &mut Vec<Effect>) {
         match fact {
             Fact::Stored(open) => self.stored(open, effects),
-            Fact::Settled(lane, offset, how) => self.settled(lane, offset, how, effects),
+            Fact::Settled(lane, items) => {
+                items.into_iter().for_each(|(offset, how)| self.settled(lane, offset, how, effects));
+            }
             Fact::Loaded { open, more } => self.loaded(open, more, effects),
         }
         self.rest(now, effects);

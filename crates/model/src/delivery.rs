@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::AnswerDigest;
 use crate::time::Timestamp;
 
 /// Numbers an attempt within one run of the engine. Answers carry it back, however late.
@@ -34,7 +35,7 @@ pub struct HttpAnswer {
     /// `Date`, as it came; a date form of `Retry-After` is read against it.
     pub date: Option<String>,
     /// SHA-256 of the body, for the acknowledgement record.
-    pub body_sha256: Option<[u8; 32]>,
+    pub body_sha256: Option<AnswerDigest>,
 }
 
 /// Why an attempt had no answer.
@@ -100,7 +101,7 @@ pub enum Outcome {
 }
 
 /// How one event ended at one subscriber.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SettledAs {
     /// Acknowledged.
@@ -115,7 +116,7 @@ pub enum SettledAs {
 
 impl SettledAs {
     /// The word in acknowledgement records.
-    pub fn as_str(&self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Acknowledged => "acknowledged",
             Self::DeadLettered => "dead_lettered",
@@ -126,7 +127,7 @@ impl SettledAs {
 }
 
 /// One subscriber's part in an event's receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement {
     /// How it ended.
     pub settled: SettledAs,
@@ -134,7 +135,7 @@ pub struct Acknowledgement {
     pub at: Timestamp,
     /// How many attempts were made.
     pub attempts: u32,
-    /// SHA-256 of the response body, hex, where there was one.
+    /// SHA-256 of the response body, where there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer_sha256: Option<String>,
+    pub answer_sha256: Option<AnswerDigest>,
 }

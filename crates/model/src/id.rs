@@ -172,6 +172,11 @@ bytes_id!(
     KeyHash, 32
 );
 
+bytes_id!(
+    /// SHA-256 of the body that a subscriber answered with.
+    AnswerDigest, 32
+);
+
 /// An event's id: UUIDv7 layout (RFC 9562), time from the source's commit, random bits from a keyed
 /// PRF over its origin, so that a rewound source gives the same id again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! What schema, policy and gate say of an event. Reasons carry codes and field paths, never values.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
@@ -40,9 +42,10 @@ pub struct Checked {
     pub schema: SchemaVerdict,
 }
 
-/// The version of a policy bundle: `<name>@sha256:<hex>`; on every decision, leaf and receipt.
+/// The version of a policy bundle: `<name>@sha256:<hex>`; on every decision, leaf and receipt. Shared, because
+/// every delivery's permit holds it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PolicyVersion(pub String);
+pub struct PolicyVersion(pub Arc<str>);
 
 /// What the operator's policy bundle answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -40,7 +40,7 @@ pub struct Bundle {
 impl Bundle {
     /// No policy: everything is cleared. What the gate itself does (schemas, card numbers) stays.
     pub fn none() -> Self {
-        let version = PolicyVersion(format!("none@sha256:{}", hex(&digest(&[]))));
+        let version = PolicyVersion(format!("none@sha256:{}", hex(&digest(&[]))).into());
         Self { version, program: None, data: regorus::Value::new_object(), files: Vec::new() }
     }
 
@@ -71,7 +71,7 @@ impl Bundle {
         machine.load_program(program.clone());
         machine.set_data(data.clone()).map_err(|e| PolicyError::file(DATA_FILE, first_line(&e)))?;
         let deciding: Vec<_> = files.iter().filter(|(path, _)| !is_test(path)).collect();
-        let version = PolicyVersion(format!("{name}@sha256:{}", hex(&digest(&deciding))));
+        let version = PolicyVersion(format!("{name}@sha256:{}", hex(&digest(&deciding))).into());
         Ok(Self { version, program: Some(program), data, files })
     }
 

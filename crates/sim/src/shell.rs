@@ -77,8 +77,9 @@ impl World {
             }
             Effect::Send(attempt) => self.send(attempt),
             Effect::Journal(fact) => self.journal(fact),
-            Effect::Settled(lane, offset, how) => {
-                self.settle_facts.push_back(settle::Fact::Settled(lane, offset, how));
+            Effect::Settled(lane, batch) => {
+                self.settle_facts.push_back(settle::Fact::Settled(lane, batch.items.clone()));
+                self.journal(ControlFact::Settled(batch));
             }
             Effect::Note(..) => {}
         }

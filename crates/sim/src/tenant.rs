@@ -41,7 +41,7 @@ impl Tenant {
                 attest_seed: [6; 32],
             },
             mapping: mapping(),
-            policy: PolicyVersion(format!("sim@sha256:{}", "0".repeat(64))),
+            policy: PolicyVersion(format!("sim@sha256:{}", "0".repeat(64)).into()),
         }
     }
 }

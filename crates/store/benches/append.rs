@@ -166,7 +166,7 @@ fn work(cleared: &Cleared, group: u64, commits: u64) -> Vec<Commit> {
 
 /// An event that the gate let through; there is no other way to one.
 fn cleared(number: u64) -> Cleared {
-    let version = PolicyVersion(format!("default@sha256:{}", "0".repeat(64)));
+    let version = PolicyVersion(format!("default@sha256:{}", "0".repeat(64)).into());
     let mut gate = Gate::new(Config {
         policy_version: version.clone(),
         ask_timeout: Duration::from_secs(1),

@@ -7,6 +7,7 @@ pub mod error;
 pub mod log;
 pub mod pairs;
 pub mod seal;
+mod settled;
 pub mod state;
 pub mod vault;
 

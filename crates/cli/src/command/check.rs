@@ -70,7 +70,7 @@ fn add(findings: &mut Vec<Finding>, finding: Finding) {
 
 async fn inspect(assembled: Assembled, connects: bool, findings: &mut Vec<Finding>) {
     findings.push(Finding::ok("schemas", format!("{} schemas", assembled.registry.schemas().count())));
-    findings.push(Finding::ok("policies", assembled.policy.version().0.clone()));
+    findings.push(Finding::ok("policies", assembled.policy.version().0.to_string()));
     for failed in &assembled.policy_test_failures {
         findings.push(Finding::error(
             "WRIT-1007",

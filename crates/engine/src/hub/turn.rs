@@ -4,6 +4,7 @@ use tokio::task::{Id, JoinError};
 use writ_kernel::dispatch::{self, Attempt, Effect, LaneId, Note};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle;
+use writ_model::control::ControlFact;
 use writ_model::delivery::{Answer, Fault};
 use writ_model::id::SubjectId;
 
@@ -68,10 +69,10 @@ impl Hub {
             Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
             Effect::Send(attempt) => self.send(attempt),
             Effect::Journal(fact) => self.journal.push(fact),
-            Effect::Settled(lane, offset, acknowledgement) => {
-                let now = self.clock.now();
-                let fact = settle::Fact::Settled(lane, offset, acknowledgement);
-                self.settlement.on(now, fact, &mut self.settle_effects);
+            Effect::Settled(lane, batch) => {
+                let fact = settle::Fact::Settled(lane, batch.items.clone());
+                self.take(Fact::Settle(fact));
+                self.journal.push(ControlFact::Settled(batch));
             }
             Effect::Note(lane, note) => self.note(lane, &note),
         }

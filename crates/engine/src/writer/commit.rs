@@ -35,6 +35,7 @@ use crate::hub::Committed;
 use crate::hub::reader::SharedVault;
 use crate::metric;
 use crate::payload::Payloads;
+use crate::sweep::Sweep;
 
 /// What the hub asked for in a commit that was refused is tried again after this, though nothing else comes.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -76,8 +77,7 @@ pub(crate) struct Writer {
     pub(crate) wake: Sender<Wake>,
     pub(crate) committed: mpsc::Sender<Committed>,
     pub(crate) handle: WriterHandle,
-    pub(crate) cold: crate::hub::reader::ColdReader,
-    pub(crate) intents: super::Intents,
+    pub(crate) sweep: Sweep,
 }
 
 impl Writer {

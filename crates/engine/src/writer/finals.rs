@@ -1,7 +1,5 @@
 //! Final leaves: an event's facts as on its intent, and how it ended at every subscriber.
 
-use std::sync::Arc;
-
 use writ_attest::acks::{self, AckRecord, Settled};
 use writ_attest::blind::{EventBlinding, EvidenceKey, Linked, LinkedDelivery, LinkedIn};
 use writ_attest::leaf::{Attestation, EventFacts, Leaf};
@@ -9,7 +7,8 @@ use writ_kernel::dispatch::LaneId;
 use writ_kernel::settle::Finished;
 use writ_model::control::{ControlFact, Finalised};
 use writ_model::delivery::{Acknowledgement, SettledAs};
-use writ_model::id::SubscriberName;
+use writ_model::envelope::ClearHeader;
+use writ_model::id::{Offset, SubscriberName};
 use writ_store::vault::Purpose;
 
 use super::batch::Batch;
@@ -18,7 +17,6 @@ use super::failure::{state_failed, vault_failed};
 use super::leaf;
 use crate::error::EngineError;
 use crate::hub::reader::Unreadable;
-use crate::payload::Event;
 
 type SettledAt = (SubscriberName, Acknowledgement);
 
@@ -54,8 +52,8 @@ impl Writer {
         &mut self,
         finished: &Finished,
     ) -> Result<Result<Option<Vec<u8>>, Unreadable>, EngineError> {
-        let event = match self.cold.load(finished.offset) {
-            Ok(Some(event)) => event,
+        let (header, facts) = match self.intent_of(finished.offset) {
+            Ok(Some(known)) => known,
             Ok(None) => {
                 tracing::error!(
                     offset = finished.offset.0,
@@ -65,16 +63,6 @@ impl Writer {
             }
             Err(unreadable) => return Ok(Err(unreadable)),
         };
-        let known = event.intent.as_ref().map(|facts| facts.as_ref().clone());
-        let facts =
-            match known.map_or_else(|| self.intents.take(finished, &self.cold), |facts| Ok(Some(facts))) {
-                Ok(Some(facts)) => facts,
-                Ok(None) => {
-                    tracing::error!(offset = finished.offset.0, "the intent of an event was not found");
-                    return Ok(Ok(None));
-                }
-                Err(unreadable) => return Ok(Err(unreadable)),
-            };
         let settled = self.settled(finished)?;
         let (subscriber_ack_set, records) =
             acks::seal(records(&settled)).map_err(|error| leaf::unwritable(&error))?;
@@ -82,7 +70,7 @@ impl Writer {
         let attestation = Attestation {
             intent_index: finished.intent_index,
             subscriber_ack_set,
-            linked: self.linked(&settled, &event, &facts)?,
+            linked: self.linked(&settled, &header, &facts)?,
             timestamp: leaf::time(at),
             chain_of_custody: vec![leaf::own_step("settled", at)],
             time_anchor: None,
@@ -92,10 +80,17 @@ impl Writer {
         Ok(Ok(Some(acks::join(&bytes, &records))))
     }
 
+    /// What final leaves repeat: from memory, else from the log.
+    fn intent_of(&mut self, offset: Offset) -> Result<Option<(ClearHeader, EventFacts)>, Unreadable> {
+        let recent = self.payloads.get(offset);
+        let known = recent.and_then(|event| Some((event.header.clone(), event.intent.as_deref()?.clone())));
+        known.map_or_else(|| self.sweep.intent(offset), |known| Ok(Some(known)))
+    }
+
     /// How the event ended at each subscriber: at those it is routed to, and at those that settled it in an
     /// earlier run and are not configured any more.
     fn settled(&self, finished: &Finished) -> Result<Vec<SettledAt>, EngineError> {
-        let named = |(lane, how): &(LaneId, Acknowledgement)| (self.lane_name(*lane).clone(), how.clone());
+        let named = |(lane, how): &(LaneId, Acknowledgement)| (self.lane_name(*lane).clone(), *how);
         let mut settled: Vec<SettledAt> = finished.acknowledgements.iter().map(named).collect();
         if finished.offset < self.began {
             let known = self.state.acknowledgements(finished.offset).map_err(|error| state_failed(&error))?;
@@ -110,10 +105,9 @@ impl Writer {
     fn linked(
         &self,
         settled: &[SettledAt],
-        event: &Arc<Event>,
+        header: &ClearHeader,
         facts: &EventFacts,
     ) -> Result<Option<writ_attest::leaf::LinkedCommitment>, EngineError> {
-        let header = &event.header;
         let key = self.vault().key(header.subject_id, header.generation, Purpose::Evidence);
         let Some(key) = key.map_err(|error| vault_failed(&error))? else { return Ok(None) };
         let delivery = |(subscriber, how): &SettledAt| {
@@ -124,7 +118,7 @@ impl Writer {
                     .delivery_key
                     .delivery_id(subscriber, source, id, header.generation)
                     .to_string(),
-                answer_sha256: how.answer_sha256.clone(),
+                answer_sha256: how.answer_sha256.map(|digest| digest.to_string()),
             }
         };
         let deliveries = settled.iter().map(delivery).collect();

@@ -12,7 +12,6 @@ mod commit;
 mod decide;
 mod failure;
 mod finals;
-mod intents;
 mod leaf;
 pub(crate) mod quota;
 mod taken;
@@ -38,7 +37,6 @@ use crate::error::EngineError;
 
 pub(crate) use batch::FromHub;
 pub(crate) use commit::Writer;
-pub(crate) use intents::Intents;
 pub(crate) use taken::Taken;
 
 /// Changes in one commit at most; the rest waits for the next. A commit is one frame, and a reader of any of its

@@ -1,7 +1,7 @@
 //! What an answer does to a lane: settle, wait, split a refused batch, give up, stop.
 
 use writ_model::delivery::{Answer, AttemptId, Outcome, SettledAs};
-use writ_model::id::{Offset, SubjectId};
+use writ_model::id::{AnswerDigest, Offset, SubjectId};
 use writ_model::time::Moment;
 
 use super::lane::{Lane, State};
@@ -104,7 +104,7 @@ impl Lane {
         &mut self,
         turn: &mut Turn<'_>,
         subject: SubjectId,
-        hash: Option<String>,
+        hash: Option<AnswerDigest>,
     ) -> Option<Offset> {
         let queued = self.backlog.pop(subject)?;
         let offset = queued.item.offset;

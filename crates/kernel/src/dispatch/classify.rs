@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use writ_model::delivery::{Answer, Fault, HttpAnswer, Outcome};
-use writ_model::id;
+use writ_model::id::AnswerDigest;
 use writ_model::time::Timestamp;
 
 use super::breaker::Health;
@@ -113,10 +113,10 @@ pub fn is_whole_rejection(answer: &Answer, outcomes: &[Outcome]) -> bool {
     !per_item && outcomes.len() > 1 && outcomes.iter().all(|o| matches!(o, Outcome::Rejected { .. }))
 }
 
-/// SHA-256 of the response body of one item, hex, where there was one.
-pub fn answer_sha256(answer: &Answer, item: usize) -> Option<String> {
+/// SHA-256 of the response body of one item, where there was one.
+pub fn answer_sha256(answer: &Answer, item: usize) -> Option<AnswerDigest> {
     match answer {
-        Answer::Http(http) => http.body_sha256.as_ref().map(|hash| id::hex(hash)),
+        Answer::Http(http) => http.body_sha256,
         Answer::PerItem(answers) => answers.get(item).and_then(|each| match each {
             Answer::Http(_) => answer_sha256(each, 0),
             Answer::Durable | Answer::Failed(_) | Answer::PerItem(_) => None,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use writ_model::control::{ControlFact, Cursor, LaneChange, ReplayProgress, SettledBatch};
 use writ_model::delivery::{Acknowledgement, AttemptId, SettledAs};
-use writ_model::id::{Epoch, Offset};
+use writ_model::id::{AnswerDigest, Epoch, Offset};
 use writ_model::time::Moment;
 
 use super::attempt::DeliveryKey;
@@ -169,7 +169,7 @@ impl Lane {
         offset: Offset,
         settled: SettledAs,
         attempts: u32,
-        answer_sha256: Option<String>,
+        answer_sha256: Option<AnswerDigest>,
     ) {
         self.position.settle(offset);
         let acknowledgement = Acknowledgement { settled, at: turn.now.wall, attempts, answer_sha256 };
@@ -190,10 +190,8 @@ impl Lane {
             return turn.journal(ControlFact::Replay(progress));
         }
         if !items.is_empty() {
-            let told = items.iter().cloned();
-            let id = self.given.id;
-            turn.effects.extend(told.map(|(offset, how)| Effect::Settled(id, offset, how)));
-            turn.journal(ControlFact::Settled(SettledBatch { subscriber: subscriber.clone(), items }));
+            let batch = SettledBatch { subscriber: subscriber.clone(), items };
+            turn.effects.push(Effect::Settled(self.given.id, batch));
         }
         let (epoch, done) = (self.given.epoch, self.position.done());
         turn.journal(ControlFact::Cursor(Cursor { subscriber, epoch, watermark, done }));

@@ -25,8 +25,8 @@ pub mod send;
 
 use std::time::Duration;
 
-use writ_model::control::ControlFact;
-use writ_model::delivery::{Acknowledgement, Answer, AttemptId};
+use writ_model::control::{ControlFact, SettledBatch};
+use writ_model::delivery::{Answer, AttemptId};
 use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubjectId};
 use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
@@ -120,8 +120,8 @@ pub enum Effect {
     /// Put this in the journal with the next commit. Not awaited: a crash before it repeats a delivery under
     /// the same delivery id.
     Journal(ControlFact),
-    /// This event has settled at this lane.
-    Settled(LaneId, Offset, Acknowledgement),
+    /// These events have settled at this lane: for settlement, and for the journal like [`Effect::Journal`].
+    Settled(LaneId, SettledBatch),
     /// For metrics and logs.
     Note(LaneId, Note),
 }

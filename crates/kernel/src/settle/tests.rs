@@ -21,6 +21,10 @@ fn open(offset: u64, lanes: &[u16]) -> Open {
     }
 }
 
+fn settled(lane: u16, offset: u64, how: Acknowledgement) -> Fact {
+    Fact::Settled(LaneId(lane), vec![(Offset(offset), how)])
+}
+
 fn at(micros: i64) -> Now {
     Now { moment: Moment(micros.unsigned_abs()), wall: Timestamp(micros) }
 }
@@ -51,14 +55,14 @@ fn settlement() -> Settlement {
 fn an_event_is_final_when_its_last_lane_settles_it_and_only_once() {
     let mut settlement = settlement();
     run(&mut settlement, Fact::Stored(vec![open(1, &[1, 0])]));
-    assert_eq!(run(&mut settlement, Fact::Settled(LaneId(0), Offset(1), acknowledged())), []);
-    assert_eq!(run(&mut settlement, Fact::Settled(LaneId(0), Offset(1), acknowledged())), []);
-    let effects = run(&mut settlement, Fact::Settled(LaneId(1), Offset(1), how(SettledAs::DeadLettered)));
+    assert_eq!(run(&mut settlement, settled(0, 1, acknowledged())), []);
+    assert_eq!(run(&mut settlement, settled(0, 1, acknowledged())), []);
+    let effects = run(&mut settlement, settled(1, 1, how(SettledAs::DeadLettered)));
     let [Effect::Final(finished)] = effects.as_slice() else { panic!("{effects:?}") };
     let lanes: Vec<_> =
         finished.acknowledgements.iter().map(|(lane, how)| (lane.0, how.settled.as_str())).collect();
     assert_eq!(lanes, [(0, "acknowledged"), (1, "dead_lettered")]);
-    assert_eq!(run(&mut settlement, Fact::Settled(LaneId(1), Offset(1), acknowledged())), []);
+    assert_eq!(run(&mut settlement, settled(1, 1, acknowledged())), []);
 }
 
 #[test]
@@ -70,14 +74,14 @@ fn an_event_that_nobody_wants_is_final_at_once() {
 fn lanes_that_have_not_settled_in_time_are_pending() {
     let mut settlement = settlement();
     run(&mut settlement, Fact::Stored(vec![open(1, &[0, 1])]));
-    run(&mut settlement, Fact::Settled(LaneId(1), Offset(1), acknowledged()));
+    run(&mut settlement, settled(1, 1, acknowledged()));
     assert_eq!(settlement.next_deadline(), Some(Moment(1_000_000)));
     let mut effects = Vec::new();
     settlement.on_time(at(1_000_000), &mut effects);
     let [Effect::Final(finished)] = effects.as_slice() else { panic!("{effects:?}") };
     let words: Vec<_> = finished.acknowledgements.iter().map(|(_, how)| how.settled.as_str()).collect();
     assert_eq!(words, ["pending", "acknowledged"]);
-    assert_eq!(run(&mut settlement, Fact::Settled(LaneId(0), Offset(1), acknowledged())), []);
+    assert_eq!(run(&mut settlement, settled(0, 1, acknowledged())), []);
     assert_eq!(settlement.next_deadline(), None);
 }
 
@@ -85,9 +89,9 @@ fn lanes_that_have_not_settled_in_time_are_pending() {
 fn what_settles_or_arrives_during_a_load_is_not_lost() {
     let mut effects = Vec::new();
     let mut settlement = Settlement::start(&mut effects);
-    run(&mut settlement, Fact::Settled(LaneId(0), Offset(1), acknowledged()));
+    run(&mut settlement, settled(0, 1, acknowledged()));
     run(&mut settlement, Fact::Stored(vec![open(2, &[0])]));
-    run(&mut settlement, Fact::Settled(LaneId(0), Offset(2), acknowledged()));
+    run(&mut settlement, settled(0, 2, acknowledged()));
     let effects = run(&mut settlement, Fact::Loaded { open: vec![open(1, &[0])], more: false });
     assert_eq!(finals(&effects), [1, 2]);
 }
@@ -98,7 +102,7 @@ fn an_event_that_is_both_loaded_and_newly_stored_is_final_once() {
     let mut settlement = Settlement::start(&mut effects);
     run(&mut settlement, Fact::Stored(vec![open(1, &[0])]));
     run(&mut settlement, Fact::Loaded { open: vec![open(1, &[0])], more: false });
-    assert_eq!(finals(&run(&mut settlement, Fact::Settled(LaneId(0), Offset(1), acknowledged()))), [1]);
+    assert_eq!(finals(&run(&mut settlement, settled(0, 1, acknowledged()))), [1]);
     assert_eq!(settlement.open_count(), 0);
 }
 
@@ -110,21 +114,27 @@ fn the_window_is_bounded_and_the_rest_is_loaded_when_room_frees_up() {
     assert_eq!(settlement.open_count(), WINDOW);
     let mut loads = Vec::new();
     for n in 0..WINDOW as u64 {
-        let effects = run(&mut settlement, Fact::Settled(LaneId(0), Offset(n), acknowledged()));
+        let effects = run(&mut settlement, settled(0, n, acknowledged()));
         loads.extend(effects.into_iter().filter(|effect| matches!(effect, Effect::Load { .. })));
     }
     assert_eq!(loads, [Effect::Load { from: Offset(WINDOW as u64), limit: WINDOW / 2 }]);
 }
 
 #[test]
-fn too_many_early_acknowledgements_make_the_load_be_asked_for_again() {
+fn acknowledgements_of_newer_events_never_keep_a_load_from_being_taken() {
     let mut effects = Vec::new();
     let mut settlement = Settlement::start(&mut effects);
-    for n in 0..=EARLY_MAX as u64 {
-        run(&mut settlement, Fact::Settled(LaneId(0), Offset(n), acknowledged()));
+    run(&mut settlement, settled(0, 0, acknowledged()));
+    for n in 100..100 + 3 * EARLY_MAX as u64 {
+        run(&mut settlement, settled(0, n, acknowledged()));
     }
-    let effects = run(&mut settlement, Fact::Loaded { open: vec![open(0, &[0])], more: false });
-    assert_eq!(effects, [Effect::Load { from: Offset::ZERO, limit: WINDOW }]);
+    let newest = 100 + 3 * EARLY_MAX as u64 - 1;
+    let open = [0, 1, 100, newest].map(|n| open(n, &[0])).into();
+    let effects = run(&mut settlement, Fact::Loaded { open, more: false });
+    assert_eq!(finals(&effects), [0, 100], "their acknowledgements were kept");
+    assert_eq!(settlement.open_count(), 1);
+    let load = Effect::Load { from: Offset(101), limit: WINDOW - 1 };
+    assert!(effects.contains(&load), "the newest comes with the next load, and its acknowledgement too");
 }
 
 #[test]

@@ -173,7 +173,8 @@ impl World {
         for (lane, how) in &finished.acknowledgements {
             let name = &self.names[usize::from(lane.0)];
             let id = self.delivery_key.delivery_id(name, &header.source, header.event_id, header.generation);
-            let (subscriber, answer_sha256) = (name.to_string(), how.answer_sha256.clone());
+            let (subscriber, answer_sha256) =
+                (name.to_string(), how.answer_sha256.map(|digest| digest.to_string()));
             deliveries.push(LinkedDelivery { subscriber, delivery_id: id.to_string(), answer_sha256 });
             records.push(AckRecord {
                 subscriber: name.to_string(),

@@ -183,7 +183,12 @@ impl AuditDir {
         let leaf = Leaf::parse(bytes).map_err(|cause| AuditError::Leaf { index, cause })?;
         match leaf {
             Leaf::Attestation(last) => {
-                last.subscriber_ack_set.check(&records).map_err(|cause| AuditError::Acks { index, cause })?;
+                // What the engine wrote a moment ago was counted by it and is whole by the log's checksum; what is
+                // derived anew may be a former version's, or damaged.
+                if self.is_rebuild || cfg!(debug_assertions) {
+                    let checked = last.subscriber_ack_set.check(&records);
+                    checked.map_err(|cause| AuditError::Acks { index, cause })?;
+                }
                 let place = u8::try_from(self.pending.entries).expect("a bundle has 256 entries");
                 acks::push_block(&mut self.pending.acks, place, &records);
             }

@@ -46,7 +46,7 @@ pub(crate) fn header(number: u64) -> ClearHeader {
 pub(crate) fn decision() -> Decision {
     Decision {
         class: PriorityClass::Standard,
-        policy: PolicyVersion("default@sha256:00".to_owned()),
+        policy: PolicyVersion("default@sha256:00".into()),
         schema: "email.v1+sha256:11".to_owned(),
         deny_subscribers: vec!["ads".to_owned()],
         withhold: vec!["birthday".to_owned()],

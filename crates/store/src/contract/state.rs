@@ -8,7 +8,8 @@ use writ_model::control::{
 };
 use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{
-    DeliveryId, Epoch, Incarnation, Offset, Position, Sequence, SourceName, SubjectId, SubscriberName,
+    AnswerDigest, DeliveryId, Epoch, Incarnation, Offset, Position, Sequence, SourceName, SubjectId,
+    SubscriberName,
 };
 use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::Timestamp;
@@ -114,7 +115,7 @@ fn closed(offset: u64, to: &str, subject_number: u64, through: u64) -> Record {
 }
 
 fn acknowledgement(settled: SettledAs) -> Acknowledgement {
-    Acknowledgement { settled, at: Timestamp(-7), attempts: 2, answer_sha256: Some("ab".repeat(32)) }
+    Acknowledgement { settled, at: Timestamp(-7), attempts: 2, answer_sha256: Some(AnswerDigest([0xab; 32])) }
 }
 
 fn settled(offset: u64, by: &str, event_offset: u64, how: SettledAs) -> Record {
@@ -136,7 +137,7 @@ fn withheld(offset: u64, number: u64, withheld: WithheldAs) -> Record {
             source: crm(),
             change_type: ChangeType::Email,
             subject_id: subject(number),
-            policy: PolicyVersion("default@sha256:00".to_owned()),
+            policy: PolicyVersion("default@sha256:00".into()),
             at: Timestamp(8),
             sealed: None,
         }),

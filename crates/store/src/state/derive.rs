@@ -6,9 +6,10 @@ use writ_model::control::{ControlFact, DeadLetter, DeadLetterClosed, SettledBatc
 use writ_model::id::{EventId, Offset, SubscriberName};
 
 use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
-use super::row::{self, AcknowledgementRow, OpenRow};
+use super::row::{self, OpenRow};
 use crate::log::{Record, StoredEvent};
 use crate::pairs::{Area, Batch, Fault, Pairs, just_after};
+use crate::settled::SettledRuns;
 
 /// How many keys one scan takes into memory.
 const PAGE: usize = 512;
@@ -80,7 +81,10 @@ impl<'a> Draft<'a> {
             ControlFact::Intake(seen) => self.put_json(EVENTS, key::intake(seen.causation_id), seen),
             ControlFact::Withheld(withheld) => self.withheld(at, withheld),
             ControlFact::Cursor(cursor) => self.put_json(CONTROL, key::cursor(&cursor.subscriber), cursor),
-            ControlFact::Settled(settled) => self.settled(settled),
+            ControlFact::Settled(settled) => {
+                self.settled(at, settled);
+                Ok(())
+            }
             ControlFact::DeadLettered(letter) => self.dead_lettered(letter),
             ControlFact::DeadLetterClosed(closed) => self.letters_closed(closed),
             ControlFact::Lane(lane) => self.put_json(CONTROL, key::lane(&lane.subscriber), lane),
@@ -100,12 +104,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn settled(&mut self, settled: &SettledBatch) -> Result<(), Fault> {
-        for (offset, acknowledgement) in &settled.items {
-            let row = AcknowledgementRow::new(acknowledgement).encode_to_vec();
-            self.batch.put(SETTLING, key::acknowledgement(*offset, &settled.subscriber), row);
+    fn settled(&mut self, at: Offset, settled: &SettledBatch) {
+        for items in settled.items.chunk_by(|(a, _), (b, _)| key::page(*a) == key::page(*b)) {
+            let row = SettledRuns::new(&settled.subscriber, items).encode_to_vec();
+            self.batch.put(SETTLING, key::acknowledgements_of(key::page(items[0].0), at), row);
         }
-        Ok(())
     }
 
     fn withheld(&mut self, at: Offset, withheld: &Withheld) -> Result<(), Fault> {

@@ -1,5 +1,6 @@
 //! The derived state over any store of pairs, and its two forms.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,22 +13,23 @@ use writ_model::time::Timestamp;
 
 use super::derive::Draft;
 use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
-use super::row::{self, AcknowledgementRow, OpenRow};
+use super::row::{self, OpenRow};
 use super::{OpenEvent, State};
 use crate::error::StateError;
 use crate::log::Record;
 use crate::pairs::disk::{DiskPairs, Shape};
 use crate::pairs::memory::MemoryPairs;
 use crate::pairs::{Area, Durability, Fault, Pair, Pairs, just_after};
+use crate::settled::SettledRuns;
 
 /// The format of keys and values, see [`super::key`].
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// State is read by operators and on start, rarely while events flow.
 const CACHE_BYTES: u64 = 8 << 20;
 /// Four areas, so four of these, and as much again while they are flushed.
 const MEMTABLE_BYTES: u64 = 4 << 20;
-/// Subscribers are configured one by one; no store has more.
-const SUBSCRIBERS_MAX: usize = 4096;
+/// Rows of one page of acknowledgements: one at least for every subscriber, and seldom more than a few.
+const PAGE_ROWS_MAX: usize = 1 << 20;
 /// Operators start replays by hand; no store has more at once.
 const REPLAYS_MAX: usize = 4096;
 
@@ -36,6 +38,9 @@ pub type FjallState = Derived<DiskPairs>;
 
 /// State in memory, for tests and the simulator.
 pub type MemoryState = Derived<MemoryPairs>;
+
+/// How the events of one page settled, by event and subscriber.
+type Settled = BTreeMap<Offset, BTreeMap<SubscriberName, Acknowledgement>>;
 
 /// What was derived from the log, kept as pairs.
 pub struct Derived<P> {
@@ -86,17 +91,35 @@ impl<P: Pairs> Derived<P> {
         self.pairs.get(area, key)?.map(|bytes| row::number(&bytes)).transpose()
     }
 
-    fn settled(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, Fault> {
-        let rows = self.pairs.scan(SETTLING, &key::acknowledgements(offset), &[], SUBSCRIBERS_MAX)?;
-        rows.iter().map(acknowledgement).collect()
+    /// Every acknowledgement of a page. One that was told twice counts as it was told last.
+    fn settled(&self, page: u64) -> Result<Settled, Fault> {
+        let rows = self.pairs.scan(SETTLING, &key::acknowledgements(page), &[], PAGE_ROWS_MAX)?;
+        let mut settled = Settled::new();
+        for (_, value) in rows {
+            let runs: SettledRuns = row::from_proto(&value)?;
+            let (subscriber, items) = runs.into_items().ok_or_else(|| row::unreadable("row"))?;
+            for (offset, how) in items {
+                settled.entry(offset).or_default().insert(subscriber.clone(), how);
+            }
+        }
+        Ok(settled)
     }
 
-    fn open_event(&self, (key, value): &Pair) -> Result<OpenEvent, Fault> {
-        let offset = key::offset_at_end(key).ok_or_else(|| row::unreadable("key"))?;
-        let row: OpenRow = row::from_proto(value)?;
-        let mut event = row.into_event(offset).ok_or_else(|| row::unreadable("row"))?;
-        event.settled = self.settled(offset)?;
-        Ok(event)
+    /// Open events with their acknowledgements; rows are in offset order, so each page is read once.
+    fn with_settled(&self, rows: &[Pair]) -> Result<Vec<OpenEvent>, Fault> {
+        let mut events = Vec::with_capacity(rows.len());
+        let mut page = (u64::MAX, Settled::new());
+        for (key, value) in rows {
+            let offset = key::offset_at_end(key).ok_or_else(|| row::unreadable("key"))?;
+            let row: OpenRow = row::from_proto(value)?;
+            let mut event = row.into_event(offset).ok_or_else(|| row::unreadable("row"))?;
+            if page.0 != key::page(offset) {
+                page = (key::page(offset), self.settled(key::page(offset))?);
+            }
+            event.settled = page.1.remove(&offset).unwrap_or_default().into_iter().collect();
+            events.push(event);
+        }
+        Ok(events)
     }
 
     /// The key to go on after, in the order in which events were withheld; `None` when `after` is not there.
@@ -193,13 +216,14 @@ impl<P: Pairs> State for Derived<P> {
     }
 
     fn acknowledgements(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, StateError> {
-        self.settled(offset).map_err(StateError::when("read acknowledgements"))
+        let page = self.settled(key::page(offset)).map_err(StateError::when("read acknowledgements"));
+        Ok(page?.remove(&offset).unwrap_or_default().into_iter().collect())
     }
 
     fn open_events(&self, from: Offset, limit: usize) -> Result<Vec<OpenEvent>, StateError> {
         self.pairs
             .scan(SETTLING, key::OPEN, &key::open(from), limit)
-            .and_then(|rows| rows.iter().map(|pair| self.open_event(pair)).collect())
+            .and_then(|rows| self.with_settled(&rows))
             .map_err(StateError::when("list open events"))
     }
 
@@ -229,12 +253,6 @@ impl<P: Pairs> State for Derived<P> {
             .and_then(|rows| rows.first().map(|(_, value)| row::number(value).map(Offset)).transpose());
         found.map(|offset| offset.unwrap_or(end)).map_err(StateError::when("find a time"))
     }
-}
-
-fn acknowledgement((key, value): &Pair) -> Result<(SubscriberName, Acknowledgement), Fault> {
-    let row: AcknowledgementRow = row::from_proto(value)?;
-    let subscriber = key::subscriber_at_end(key).ok_or_else(|| row::unreadable("key"))?;
-    Ok((subscriber, row.into_acknowledgement().ok_or_else(|| row::unreadable("row"))?))
 }
 
 fn read_applied(pairs: &impl Pairs) -> Result<u64, Fault> {

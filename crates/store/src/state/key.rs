@@ -15,7 +15,7 @@
 //!           "t" second                       offset of its first event
 //!           "p" causation id                 IntakeSeen
 //! settling  "o" offset                       OpenRow
-//!           "a" offset, subscriber           AcknowledgementRow
+//!           "a" page, offset of the fact     SettledRuns: events of this page that one subscriber settled
 //! parked    "d" subscriber, 0, subject, offset  DeadLetter
 //!           "w" offset of the fact           Withheld
 //!           "i" event id                     offset of its Withheld
@@ -102,12 +102,20 @@ pub(super) fn open(offset: Offset) -> Vec<u8> {
     tagged(b'o', &offset_bytes(offset))
 }
 
-pub(super) fn acknowledgements(offset: Offset) -> Vec<u8> {
-    tagged(b'a', &offset_bytes(offset))
+/// Offsets whose acknowledgements lie together: a page. A lane tells its settlements by the hundred, so a row
+/// holds many of them, and an event's are found by reading its page.
+pub(super) const PAGE_OFFSETS: u64 = 4096;
+
+pub(super) fn page(offset: Offset) -> u64 {
+    offset.0 / PAGE_OFFSETS
 }
 
-pub(super) fn acknowledgement(offset: Offset, subscriber: &SubscriberName) -> Vec<u8> {
-    [b"a", &offset_bytes(offset)[..], subscriber.as_str().as_bytes()].concat()
+pub(super) fn acknowledgements(page: u64) -> Vec<u8> {
+    tagged(b'a', &page.to_be_bytes())
+}
+
+pub(super) fn acknowledgements_of(page: u64, fact: Offset) -> Vec<u8> {
+    [b"a", &page.to_be_bytes()[..], &offset_bytes(fact)].concat()
 }
 
 pub(super) fn letters(subscriber: &SubscriberName) -> Vec<u8> {
@@ -133,12 +141,6 @@ pub(super) fn withheld_at(event: EventId) -> Vec<u8> {
 /// The offset that a key ends in.
 pub(super) fn offset_at_end(key: &[u8]) -> Option<Offset> {
     key.last_chunk().map(|bytes| Offset(u64::from_be_bytes(*bytes)))
-}
-
-/// The subscriber at the end of an acknowledgement's key.
-pub(super) fn subscriber_at_end(key: &[u8]) -> Option<SubscriberName> {
-    let name = key.get(1 + size_of::<u64>()..)?;
-    SubscriberName::new(std::str::from_utf8(name).ok()?).ok()
 }
 
 pub(super) fn offset_bytes(offset: Offset) -> [u8; 8] {

@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{EventId, Offset};
 use writ_model::time::Timestamp;
 
@@ -31,44 +30,6 @@ impl OpenRow {
             settle_by: Timestamp(self.settle_by),
             settled: Vec::new(),
         })
-    }
-}
-
-/// How an event ended at one subscriber; offset and subscriber are in the key.
-#[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(super) struct AcknowledgementRow {
-    #[prost(uint32, tag = "1")]
-    settled: u32,
-    #[prost(int64, tag = "2")]
-    at: i64,
-    #[prost(uint32, tag = "3")]
-    attempts: u32,
-    #[prost(string, optional, tag = "4")]
-    answer_sha256: Option<String>,
-}
-
-impl AcknowledgementRow {
-    pub(super) fn new(from: &Acknowledgement) -> Self {
-        let Acknowledgement { settled, at, attempts, answer_sha256 } = from;
-        let settled = match settled {
-            SettledAs::Acknowledged => 1,
-            SettledAs::DeadLettered => 2,
-            SettledAs::Withheld => 3,
-            SettledAs::Pending => 4,
-        };
-        Self { settled, at: at.0, attempts: *attempts, answer_sha256: answer_sha256.clone() }
-    }
-
-    pub(super) fn into_acknowledgement(self) -> Option<Acknowledgement> {
-        let settled = match self.settled {
-            1 => SettledAs::Acknowledged,
-            2 => SettledAs::DeadLettered,
-            3 => SettledAs::Withheld,
-            4 => SettledAs::Pending,
-            _ => return None,
-        };
-        let Self { at, attempts, answer_sha256, .. } = self;
-        Some(Acknowledgement { settled, at: Timestamp(at), attempts, answer_sha256 })
     }
 }
 

@@ -22,6 +22,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 use writ_model::delivery::{Answer, Fault, HttpAnswer};
+use writ_model::id::AnswerDigest;
 
 use crate::descriptor::{Build, Descriptor};
 use crate::source::BoxFuture;
@@ -180,6 +181,7 @@ async fn read(response: Response<Incoming>) -> Result<(HttpAnswer, bool), ()> {
         hash.update(&data);
     }
     let sha256 = is_whole.then(|| hash.finish()).and_then(|hash| hash.as_ref().try_into().ok());
+    let sha256 = sha256.map(AnswerDigest);
     let answer = HttpAnswer {
         status: head.status.as_u16(),
         retry_after: text_of(&head.headers, header::RETRY_AFTER),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use writ_model::cloudevent::CloudEvent;
-use writ_model::id::{DeliveryId, TenantId};
+use writ_model::id::{AnswerDigest, DeliveryId, TenantId};
 use writ_model::mapping::Tables;
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
@@ -116,7 +116,7 @@ pub(super) fn http(answer: Answer) -> HttpAnswer {
 async fn answers_come_back_raw_whatever_they_say() {
     let ok = http(answered(OK.as_bytes()).await);
     let sha256: [u8; 32] = digest::digest(&digest::SHA256, b"ok").as_ref().try_into().expect("32 bytes");
-    assert_eq!((ok.status, ok.body_sha256), (200, Some(sha256)));
+    assert_eq!((ok.status, ok.body_sha256), (200, Some(AnswerDigest(sha256))));
     let busy = "HTTP/1.1 429 Slow\r\nretry-after: Wed, 21 Oct 2026 07:28:00 GMT\r\ndate: Wed, 21 Oct 2026 07:27:00 GMT\r\ncontent-length: 0\r\n\r\n";
     let busy = http(answered(busy.as_bytes()).await);
     assert_eq!((busy.status, busy.retry_after.as_deref()), (429, Some("Wed, 21 Oct 2026 07:28:00 GMT")));

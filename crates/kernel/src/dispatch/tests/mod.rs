@@ -159,6 +159,7 @@ impl Bench {
     fn journal(&self) -> Vec<ControlFact> {
         let facts = self.effects.iter().filter_map(|effect| match effect {
             Effect::Journal(fact) => Some(fact.clone()),
+            Effect::Settled(_, batch) => Some(ControlFact::Settled(batch.clone())),
             _ => None,
         });
         facts.collect()

@@ -2,7 +2,6 @@
 //! to the disk: fields are added, never renumbered or reused. Field list in `docs/reference/log-format.md`.
 
 use writ_model::control::{ControlFact, Cursor, SettledBatch};
-use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::envelope::ClearHeader;
 use writ_model::id::{
     Epoch, EventId, Generation, Offset, Sequence, Slot, SourceName, SubjectId, SubscriberName, TenantId,
@@ -14,6 +13,7 @@ use super::super::frame::Fault;
 use super::super::{NewEvent, StoredEvent};
 use super::{Interner, Words};
 use crate::seal::{SealedPart, purpose_number};
+use crate::settled::SettledRuns;
 use crate::vault::Purpose;
 
 /// The dictionary of a commit.
@@ -202,7 +202,7 @@ impl EventMessage {
         };
         Ok(Decision {
             class: word(words, self.class)?,
-            policy: PolicyVersion(words.get(self.policy)?.to_owned()),
+            policy: PolicyVersion(words.get(self.policy)?.into()),
             schema: words.get(self.schema)?.to_owned(),
             deny_subscribers: all(&self.deny_subscribers)?,
             withhold: all(&self.withhold)?,
@@ -259,44 +259,18 @@ fn text(words: &Words, number: Option<u32>) -> Result<Option<String>, Fault> {
 /// A control fact: those written with every delivery have fields of their own, the others are JSON.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FactMessage {
-    #[prost(oneof = "Fact", tags = "1, 2, 15")]
+    #[prost(oneof = "Fact", tags = "2, 3, 15")]
     fact: Option<Fact>,
 }
 
 #[derive(Clone, PartialEq, prost::Oneof)]
 enum Fact {
-    #[prost(message, tag = "1")]
-    Settled(SettledMessage),
     #[prost(message, tag = "2")]
     Cursor(CursorMessage),
+    #[prost(message, tag = "3")]
+    Settled(SettledRuns),
     #[prost(bytes, tag = "15")]
     Json(Vec<u8>),
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct SettledMessage {
-    #[prost(string, tag = "1")]
-    subscriber: String,
-    #[prost(message, repeated, tag = "2")]
-    items: Vec<SettledItem>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct SettledItem {
-    #[prost(uint64, tag = "1")]
-    offset: u64,
-    #[prost(uint32, tag = "2")]
-    settled: u32,
-    #[prost(int64, tag = "3")]
-    at: i64,
-    #[prost(uint32, tag = "4")]
-    attempts: u32,
-    /// The hash's 32 bytes.
-    #[prost(bytes = "vec", optional, tag = "5")]
-    answer_sha256: Option<Vec<u8>>,
-    /// Text in the hash's place that is not a hash.
-    #[prost(string, optional, tag = "6")]
-    answer_text: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -315,7 +289,11 @@ struct CursorMessage {
 impl FactMessage {
     pub(super) fn new(fact: &ControlFact) -> Self {
         let fact = match fact {
-            ControlFact::Settled(batch) => Fact::Settled(SettledMessage::new(batch)),
+            ControlFact::Settled(batch) => {
+                // Taken apart without a rest, so that a new field cannot be forgotten here.
+                let SettledBatch { subscriber, items } = batch;
+                Fact::Settled(SettledRuns::new(subscriber, items))
+            }
             ControlFact::Cursor(cursor) => Fact::Cursor(CursorMessage::new(cursor)),
             // JSON is right for any fact, so a new one needs no number here.
             other => Fact::Json(serde_json::to_vec(other).expect("control facts have string keys only")),
@@ -325,58 +303,13 @@ impl FactMessage {
 
     pub(super) fn into_fact(self) -> Result<ControlFact, Fault> {
         match self.fact.ok_or(Fault::Record)? {
-            Fact::Settled(message) => message.into_batch().map(ControlFact::Settled),
+            Fact::Settled(runs) => {
+                let (subscriber, items) = runs.into_items().ok_or(Fault::Record)?;
+                Ok(ControlFact::Settled(SettledBatch { subscriber, items }))
+            }
             Fact::Cursor(message) => message.into_cursor().map(ControlFact::Cursor),
             Fact::Json(bytes) => serde_json::from_slice(&bytes).map_err(|_| Fault::Record),
         }
-    }
-}
-
-impl SettledMessage {
-    fn new(batch: &SettledBatch) -> Self {
-        // Taken apart without a rest, so that a new field cannot be forgotten here.
-        let SettledBatch { subscriber, items } = batch;
-        let items = items.iter().map(|(offset, ack)| SettledItem::new(*offset, ack)).collect();
-        Self { subscriber: subscriber.to_string(), items }
-    }
-
-    fn into_batch(self) -> Result<SettledBatch, Fault> {
-        let subscriber = SubscriberName::new(&self.subscriber).map_err(|_| Fault::Record)?;
-        let items = self.items.into_iter().map(SettledItem::into_item).collect::<Result<_, _>>()?;
-        Ok(SettledBatch { subscriber, items })
-    }
-}
-
-impl SettledItem {
-    fn new(offset: Offset, ack: &Acknowledgement) -> Self {
-        let Acknowledgement { settled, at, attempts, answer_sha256 } = ack;
-        // Only lower-case hexadecimal of this length comes back as the same text.
-        let hash = answer_sha256.as_deref().and_then(|text| text.parse::<writ_model::id::KeyHash>().ok());
-        let answer_text = if hash.is_none() { answer_sha256.clone() } else { None };
-        let settled = match settled {
-            SettledAs::Acknowledged => 1,
-            SettledAs::DeadLettered => 2,
-            SettledAs::Withheld => 3,
-            SettledAs::Pending => 4,
-        };
-        let answer_sha256 = hash.map(|hash| hash.0.to_vec());
-        Self { offset: offset.0, settled, at: at.0, attempts: *attempts, answer_sha256, answer_text }
-    }
-
-    fn into_item(self) -> Result<(Offset, Acknowledgement), Fault> {
-        let settled = match self.settled {
-            1 => SettledAs::Acknowledged,
-            2 => SettledAs::DeadLettered,
-            3 => SettledAs::Withheld,
-            4 => SettledAs::Pending,
-            _ => return Err(Fault::Record),
-        };
-        let answer_sha256 = match self.answer_sha256 {
-            Some(bytes) => Some(writ_model::id::KeyHash(array(&bytes)?).to_string()),
-            None => self.answer_text,
-        };
-        let ack = Acknowledgement { settled, at: Timestamp(self.at), attempts: self.attempts, answer_sha256 };
-        Ok((Offset(self.offset), ack))
     }
 }
 
