@@ -54,3 +54,22 @@ fn everything_accepted_in_the_open_loop_is_delivered_and_every_figure_is_there()
         assert!(value("min") > 0.0 && value("min") <= value("max"), "{figure}: {spread}");
     }
 }
+
+#[test]
+fn a_killed_engine_delivers_again_and_repeats_nothing_that_had_settled() {
+    let output = Command::new(env!("CARGO_BIN_EXE_writ"))
+        .args(["bench", "recovery", "--json", "--events", "300", "--subscribers", "2", "--runs", "2"])
+        .output()
+        .expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}\n{}", String::from_utf8_lossy(&output.stdout));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let run = &report["runs"][1];
+    assert_eq!(
+        (run["conservation"]["accepted"].as_u64(), run["conservation"]["delivered"].as_u64()),
+        (Some(302), Some(604))
+    );
+    for figure in ["listening_ms", "first_delivery_ms", "floor_process_start_ms", "log_bytes"] {
+        assert!(report["summary"][figure]["min"].as_f64().is_some_and(|value| value > 0.0), "{figure}");
+    }
+}

@@ -348,7 +348,7 @@ impl EngineHandle {
             intent_index: event.intent_index,
             routed_to: event.lanes.iter().filter_map(name).collect(),
             acknowledgements: settled.into_iter().map(|(who, how)| (who.to_string(), how)).collect(),
-            is_shredded: event.private.is_none(),
+            is_shredded: event.view().is_none(),
         }))
     }
 }

@@ -16,7 +16,8 @@ use writ_model::time::Timestamp;
 use writ_model::verdict::Decision;
 use writ_schema::cloudevents::View;
 
-/// A committed event with its payload open.
+/// A committed event, its payload open until it is encoded for subscribers: thousands are in memory, and the
+/// encoding is the smaller form.
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) offset: Offset,
@@ -30,24 +31,23 @@ pub(crate) struct Event {
     pub(crate) bytes: u32,
     /// The lanes whose filters match, in lane order.
     pub(crate) lanes: Vec<LaneId>,
-    /// `None` when its key was destroyed.
-    pub(crate) private: Option<PrivatePart>,
+    /// Until the view is made of it; `None` when its key was destroyed.
+    pub(crate) private: Mutex<Option<PrivatePart>>,
     pub(crate) view: OnceLock<Option<Arc<View>>>,
 }
 
 impl Event {
     /// The event as subscribers see it, encoded once; `None` when its key was destroyed.
     pub(crate) fn view(&self) -> Option<Arc<View>> {
-        self.view.get_or_init(|| self.render()).clone()
+        self.view.get_or_init(|| lock(&self.private).take().map(|private| self.render(private))).clone()
     }
 
-    fn render(&self) -> Option<Arc<View>> {
-        let mut private = self.private.clone()?;
+    fn render(&self, mut private: PrivatePart) -> Arc<View> {
         for attribute in &self.decision.withhold {
             private.data.before.iter_mut().for_each(|side| drop(side.remove(attribute)));
             private.data.after.iter_mut().for_each(|side| drop(side.remove(attribute)));
         }
-        Some(Arc::new(View::new(CloudEvent::from_event(&self.header, &private, self.placement))))
+        Arc::new(View::new(&CloudEvent::from_event(&self.header, &private, self.placement)))
     }
 
     /// The event as the lane of `subscriber` sees it.
@@ -117,8 +117,9 @@ pub(crate) struct Payloads {
 /// The shelf's share of the ring's bound.
 const SHELF_SHARE: usize = 3;
 
-/// Cost of a decoded event over its stored bytes: two copies of the payload and the header's strings.
-const EVENT_OVERHEAD: usize = 1024;
+/// What an event takes beside its stored bytes: header, routes, the intent's facts, and the attributes that its
+/// encoding spells out.
+const EVENT_OVERHEAD: usize = 3072;
 
 fn cost(event: &Event) -> usize {
     2 * event.bytes as usize + EVENT_OVERHEAD

@@ -23,6 +23,9 @@ use crate::exit::{BAD_INPUT, DOES_NOT_HOLD, Failure};
 /// How often the receivers are asked how far they are.
 const ASK_EVERY: Duration = Duration::from_millis(10);
 
+/// Events in one request to the intake where only the capacity counts.
+const CAPACITY_INTAKE_BATCH: u64 = 100;
+
 /// How long deliveries may go on after the last event was sent, beside the run's own length.
 const DRAIN_LEAST: Duration = Duration::from_secs(30);
 
@@ -84,12 +87,19 @@ impl FromStr for Rate {
     }
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+impl Arguments {
+    /// The settings of `capacity`: whatever rate was given, there is none.
+    pub(crate) fn as_fast_as_it_goes(self) -> Self {
+        Self { rate: Rate::Max, intake_batch: CAPACITY_INTAKE_BATCH, ..self }
+    }
+}
+
+pub(crate) async fn run(name: &'static str, arguments: Arguments) -> Result<ExitCode, Failure> {
     let mut runs = Vec::new();
     for _ in 0..arguments.runs {
         runs.push(once(&arguments).await?);
     }
-    let report = Report::new("ceiling", method(&arguments), arguments.clone(), runs);
+    let report = Report::new(name, method(&arguments), arguments.clone(), runs);
     report.print(arguments.json);
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) })
 }
@@ -98,7 +108,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 async fn once(arguments: &Arguments) -> Result<Run, Failure> {
     let load_average = process::load_average();
     let mut receivers = Receivers::start(count(arguments.subscribers)).await?;
-    let engine = Engine::start(folder(arguments)?, &receivers.addresses, count(arguments.batch)).await?;
+    let engine =
+        Engine::start(folder(arguments.folder.as_ref())?, &receivers.addresses, count(arguments.batch))
+            .await?;
     let before = Meters::read(engine.process, receivers.process);
     let (sent, received) = drive(arguments, &engine, &mut receivers).await?;
     let after = Meters::read(engine.process, receivers.process);
@@ -167,8 +179,9 @@ fn plan(arguments: &Arguments) -> Plan {
     }
 }
 
-fn folder(arguments: &Arguments) -> Result<tempfile::TempDir, Failure> {
-    let parent = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
+/// A folder of the benchmark's own, removed when dropped.
+pub(super) fn folder(parent: Option<&PathBuf>) -> Result<tempfile::TempDir, Failure> {
+    let parent = parent.cloned().unwrap_or_else(std::env::temp_dir);
     tempfile::Builder::new().prefix("writ-bench-").tempdir_in(&parent).map_err(|error| {
         Failure::plain(
             format!("make a folder in {}: {error}; give another with --folder", parent.display()),
@@ -336,11 +349,11 @@ fn method(arguments: &Arguments) -> Vec<String> {
     ]
 }
 
-fn count(number: u64) -> usize {
+pub(super) fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-fn float(number: u64) -> f64 {
+pub(super) fn float(number: u64) -> f64 {
     number as f64
 }

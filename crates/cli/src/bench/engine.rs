@@ -40,9 +40,18 @@ impl Engine {
         std::fs::write(policies.join("policy.rego"), POLICY)?;
         std::fs::write(policies.join("data.json"), POLICY_DATA)?;
         std::fs::write(folder.path().join("secret"), SECRET)?;
-        let config = folder.path().join("writ.yaml");
         // JSON is YAML.
-        std::fs::write(&config, configuration(receivers, batch).to_string())?;
+        std::fs::write(folder.path().join("writ.yaml"), configuration(receivers, batch).to_string())?;
+        Self::launch(folder).await
+    }
+
+    /// Starts once more on the store of a killed engine.
+    pub(super) async fn again(killed: Stopped) -> Result<Self, Failure> {
+        Self::launch(killed.folder).await
+    }
+
+    async fn launch(folder: TempDir) -> Result<Self, Failure> {
+        let config = folder.path().join("writ.yaml");
         let log = folder.path().join("engine.log");
         let child = Command::new(std::env::current_exe()?)
             .args(["run", "--log-json", "--config"])
@@ -80,6 +89,17 @@ impl Engine {
         }
     }
 
+    /// SIGKILL.
+    pub(super) async fn kill(mut self) -> Result<Stopped, Failure> {
+        self.child.kill().await?;
+        Ok(Stopped { folder: self.folder })
+    }
+
+    /// Bytes on disk by part of the store, while it runs.
+    pub(super) fn disk_bytes(&self) -> Result<BTreeMap<String, u64>, Failure> {
+        store_bytes(self.folder.path())
+    }
+
     /// An error with the end of the engine's log.
     pub(super) fn trouble(&self, what: &str) -> Failure {
         trouble(&self.folder.path().join("engine.log"), what)
@@ -98,13 +118,17 @@ impl Stopped {
 
     /// Bytes on disk by part of the store.
     pub(super) fn disk_bytes(&self) -> Result<BTreeMap<String, u64>, Failure> {
-        let mut bytes = BTreeMap::new();
-        for entry in std::fs::read_dir(self.folder.path().join("data"))? {
-            let entry = entry?;
-            bytes.insert(entry.file_name().to_string_lossy().into_owned(), disk_bytes(&entry.path()));
-        }
-        Ok(bytes)
+        store_bytes(self.folder.path())
     }
+}
+
+fn store_bytes(folder: &Path) -> Result<BTreeMap<String, u64>, Failure> {
+    let mut bytes = BTreeMap::new();
+    for entry in std::fs::read_dir(folder.join("data"))? {
+        let entry = entry?;
+        bytes.insert(entry.file_name().to_string_lossy().into_owned(), disk_bytes(&entry.path()));
+    }
+    Ok(bytes)
 }
 
 fn configuration(receivers: &[String], batch: usize) -> Value {

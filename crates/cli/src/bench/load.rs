@@ -69,12 +69,22 @@ pub(super) async fn send(
     plan: Plan,
     delivered: watch::Receiver<u64>,
 ) -> Result<Sent, Failure> {
+    send_from(address, plan, delivered, 0).await
+}
+
+/// The same, with the events from number `first` on: those before were sent earlier.
+pub(super) async fn send_from(
+    address: &str,
+    plan: Plan,
+    delivered: watch::Receiver<u64>,
+    first: u64,
+) -> Result<Sent, Failure> {
     let connections = plan.connections;
     let shared = Arc::new(Shared {
         address: address.to_owned(),
         plan,
         started: Instant::now(),
-        next: AtomicU64::new(0),
+        next: AtomicU64::new(first),
         accepted: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         delivered,

@@ -9,6 +9,7 @@ mod load;
 mod process;
 mod receiver;
 mod receivers;
+mod recovery;
 mod report;
 mod wire;
 
@@ -29,6 +30,10 @@ pub(crate) struct Arguments {
 enum Bench {
     /// Events into the HTTP intake, batches out to many webhooks, everything on
     Ceiling(ceiling::Arguments),
+    /// The same as fast as it goes: `ceiling --rate max --intake-batch 100`
+    Capacity(ceiling::Arguments),
+    /// From a SIGKILL to the next delivery, on a store of many events
+    Recovery(recovery::Arguments),
     /// The receivers of a benchmark, in a process of their own
     #[command(hide = true)]
     Receiver(receiver::Arguments),
@@ -36,7 +41,9 @@ enum Bench {
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.bench {
-        Bench::Ceiling(arguments) => block_on(ceiling::run(arguments)),
+        Bench::Ceiling(arguments) => block_on(ceiling::run("ceiling", arguments)),
+        Bench::Capacity(arguments) => block_on(ceiling::run("capacity", arguments.as_fast_as_it_goes())),
+        Bench::Recovery(arguments) => block_on(recovery::run(arguments)),
         Bench::Receiver(arguments) => receiver::run(&arguments),
     }
 }

@@ -63,9 +63,8 @@ struct Theatre {
 async fn a_hundred_thousand_changes_reach_every_live_webhook_through_twenty_kills() {
     let started = Instant::now();
     let Some(cluster) = cluster(&Options::default()) else { return };
-    let kills =
-        std::env::var("WRIT_KILLS").map_or(KILLS, |text| text.parse().expect("WRIT_KILLS is a number"));
-    let theatre = Theatre::set(cluster).await;
+    let kills = number("WRIT_KILLS").unwrap_or(KILLS);
+    let theatre = Theatre::set(cluster, number("WRIT_FIRST_KILL").unwrap_or_default()).await;
     let mut stage = Stage::new(theatre.config()).await;
     stage.environment("WRIT_SHOP_URL", &theatre.cluster.url());
     stage.environment("RUST_LOG", "warn");
@@ -102,7 +101,8 @@ async fn a_hundred_thousand_changes_reach_every_live_webhook_through_twenty_kill
 }
 
 impl Theatre {
-    async fn set(cluster: Cluster) -> Self {
+    /// Every batch of kills has a workload of its own.
+    async fn set(cluster: Cluster, batch: usize) -> Self {
         let mut receivers = BTreeMap::new();
         for name in LIVE {
             let behaviour =
@@ -110,7 +110,7 @@ impl Theatre {
             receivers.insert(name, Receiver::start(behaviour).await);
         }
         receivers.insert(DEAD, Receiver::dead().await);
-        let mut workload = Workload::new(20_261_121);
+        let mut workload = Workload::new(20_261_121 + batch as u64);
         cluster.psql(workload::SCHEMA).await;
         cluster.psql(&workload.seed(SEED_ROWS)).await;
         let written = Cell::new(workload.oracle.changes);
@@ -239,6 +239,12 @@ impl Theatre {
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse().ok());
         self.resident_kib.set(self.resident_kib.get().max(kib.unwrap_or_default()));
     }
+}
+
+/// A number from the environment.
+fn number(variable: &str) -> Option<usize> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
 }
 
 /// Waits until `holds`, at most `longest`; the caller looks at what came of it.

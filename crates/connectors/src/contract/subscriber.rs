@@ -77,7 +77,7 @@ fn parcel(number: u8, count: usize) -> Parcel {
             ),
             is_base64: false,
         };
-        ParcelItem { view: Arc::new(View::new(event)), delivery_id: DeliveryId(id), attempt: 1 }
+        ParcelItem { view: Arc::new(View::new(&event)), delivery_id: DeliveryId(id), attempt: 1 }
     };
     Parcel { items: (0..count).map(item).collect(), at: Timestamp(1_700_000_000_000_000) }
 }

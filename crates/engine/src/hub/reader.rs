@@ -167,7 +167,7 @@ impl Shared {
             settle_by: stored.settle_by,
             bytes: stored.bytes,
             lanes,
-            private,
+            private: Mutex::new(private),
             view: OnceLock::new(),
         })
     }

@@ -1,7 +1,7 @@
 //! From a batch to a commit: sequences, intent leaves, sealing. The decoded events are kept for the lanes, so
 //! that what was just written is never read back.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use writ_attest::leaf::EventFacts;
 use writ_kernel::route::Router;
@@ -92,7 +92,7 @@ impl Decoded {
                     intent: Some(Arc::new(facts)),
                     settle_by,
                     bytes,
-                    private: Some(envelope.private),
+                    private: Mutex::new(Some(envelope.private)),
                     view: OnceLock::new(),
                 })
             })

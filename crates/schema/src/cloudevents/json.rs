@@ -1,5 +1,6 @@
 //! The JSON event format: one event, and a batch.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -34,6 +35,38 @@ pub(super) fn encode(event: &CloudEvent) -> Vec<u8> {
         object.insert(name.to_owned(), data.clone());
     }
     Value::Object(object).to_string().into_bytes()
+}
+
+/// Reads what [`encode`] wrote. Attributes come back as they were, also such as no reader would accept from
+/// somebody else.
+pub(super) fn read_own(structured: &[u8]) -> CloudEvent {
+    let object = serde_json::from_slice::<BTreeMap<String, Value>>(structured);
+    let mut object = object.expect("an object of its own encoding");
+    object.remove("specversion");
+    let base64 = object.remove("data_base64");
+    let is_base64 = base64.is_some();
+    let data = base64.or_else(|| object.remove("data"));
+    let mut texts: BTreeMap<String, String> = object
+        .into_iter()
+        .filter_map(|(name, value)| match value {
+            Value::String(text) => Some((name, text)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        })
+        .collect();
+    let mut required = |name: &str| texts.remove(name).unwrap_or_default();
+    let (id, source, event_type) = (required("id"), required("source"), required("type"));
+    CloudEvent {
+        id,
+        source,
+        event_type,
+        subject: texts.remove("subject"),
+        time: texts.remove("time"),
+        data_content_type: texts.remove("datacontenttype"),
+        data_schema: texts.remove("dataschema"),
+        extensions: texts,
+        data,
+        is_base64,
+    }
 }
 
 /// Several events as one JSON array, in the order given, to be sent as [`super::BATCH`]. Uses each view's

@@ -31,34 +31,34 @@ pub const BATCH_EVENTS_MAX: usize = 4096;
 /// Most extension attributes that one event may have when it is read.
 pub const EXTENSIONS_MAX: usize = 64;
 
-/// One event as a class of subscribers sees it, with its encodings made at most once. Shared by every
-/// subscriber of that class, and by all their retries.
+/// One event as a class of subscribers sees it, encoded once. Shared by every subscriber of that class, and by
+/// all their retries. Thousands are in memory at a time, so only the one encoding that most of them need is
+/// kept; the others are made from it.
 #[derive(Debug)]
 pub struct View {
-    event: CloudEvent,
-    structured: OnceLock<Vec<u8>>,
+    structured: Box<[u8]>,
     binary: OnceLock<Binary>,
 }
 
 impl View {
-    /// Takes the event; encodes nothing yet.
-    pub fn new(event: CloudEvent) -> Self {
-        Self { event, structured: OnceLock::new(), binary: OnceLock::new() }
+    /// Encodes the event.
+    pub fn new(event: &CloudEvent) -> Self {
+        Self { structured: json::encode(event).into_boxed_slice(), binary: OnceLock::new() }
     }
 
-    /// The event.
-    pub fn event(&self) -> &CloudEvent {
-        &self.event
+    /// The event, read back from its encoding.
+    pub fn event(&self) -> CloudEvent {
+        json::read_own(&self.structured)
     }
 
     /// The event as one JSON object, to be sent as [`STRUCTURED`].
     pub fn structured(&self) -> &[u8] {
-        self.structured.get_or_init(|| json::encode(&self.event))
+        &self.structured
     }
 
-    /// The event as HTTP headers and a body (HTTP protocol binding, section 3.1).
+    /// The event as HTTP headers and a body (HTTP protocol binding, section 3.1). Made at the first call.
     pub fn binary(&self) -> &Binary {
-        self.binary.get_or_init(|| binary::encode(&self.event))
+        self.binary.get_or_init(|| binary::encode(&self.event()))
     }
 }
 

@@ -52,14 +52,14 @@ fn the_structured_form_matches_the_golden() {
         "subject": "customer/17", "time": "2026-11-21T05:30:00.000000Z", "datacontenttype": "application/json",
         "dataschema": "urn:writ:schema:email:v1", "tenant": "shop", "data": {"after": {"email": "a@x.example"}},
     });
-    let view = View::new(event());
+    let view = View::new(&event());
     assert_eq!(serde_json::from_slice::<Value>(view.structured()).ok(), Some(expected));
     assert_eq!(view.structured().as_ptr(), view.structured().as_ptr());
 }
 
 #[test]
 fn a_batch_holds_the_views_in_order() {
-    let views = [View::new(event()), View::new(CloudEvent { id: "2".into(), ..event() })];
+    let views = [View::new(&event()), View::new(&CloudEvent { id: "2".into(), ..event() })];
     let decoded = decode_batch(&batch(&views)).expect("a batch");
     assert_eq!(decoded.iter().map(|e| e.id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     assert_eq!(decode_batch(&batch(&[])), Ok(vec![]));
@@ -70,12 +70,20 @@ fn binary_headers_are_percent_encoded_as_the_binding_says() {
     // HTTP protocol binding, section 3.1.3.2.
     let mut event = event();
     event.subject = Some("Euro \u{20AC} \u{1F600} 100%\"x\"".into());
-    let view = View::new(event);
+    let view = View::new(&event);
     let value = |name: &str| view.binary().headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     assert_eq!(value("ce-subject"), Some("Euro%20%E2%82%AC%20%F0%9F%98%80%20100%25%22x%22"));
     assert_eq!(value("content-type"), Some("application/json"));
     assert_eq!(value("ce-datacontenttype"), None);
     assert_eq!(view.binary().body, br#"{"after":{"email":"a@x.example"}}"#);
+}
+
+#[test]
+fn a_key_that_no_reader_would_accept_is_still_sent_as_it_is() {
+    let odd = CloudEvent { subject: Some("customer/a\nb\u{0}".into()), ..event() };
+    let view = View::new(&odd);
+    assert_eq!(view.event(), odd);
+    assert!(view.binary().headers.contains(&("ce-subject".to_owned(), "customer/a%0Ab%00".to_owned())));
 }
 
 #[test]
@@ -251,7 +259,8 @@ prop_compose! {
 proptest! {
     #[test]
     fn events_survive_each_mode(event in any_event()) {
-        let view = View::new(event.clone());
+        let view = View::new(&event);
+        prop_assert_eq!(&view.event(), &event);
         let structured = decode_structured(view.structured());
         prop_assert_eq!(structured.as_ref(), Ok(&event));
         let batched = decode_batch(&batch([&view]));

@@ -14,7 +14,7 @@ use crate::subscriber::ParcelItem;
 
 fn parcel(ids: &[&str]) -> Parcel {
     let item = |id: &&str| ParcelItem {
-        view: Arc::new(View::new(CloudEvent {
+        view: Arc::new(View::new(&CloudEvent {
             id: (*id).to_owned(),
             source: "/s".into(),
             event_type: "t".into(),

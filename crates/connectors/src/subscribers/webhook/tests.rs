@@ -31,7 +31,7 @@ fn item(number: u8) -> ParcelItem {
         data: Some(serde_json::json!({"key": ["7"]})),
         is_base64: false,
     };
-    ParcelItem { view: Arc::new(View::new(event)), delivery_id: DeliveryId([number; 16]), attempt: 1 }
+    ParcelItem { view: Arc::new(View::new(&event)), delivery_id: DeliveryId([number; 16]), attempt: 1 }
 }
 
 pub(super) fn parcel(numbers: &[u8]) -> Parcel {
@@ -168,9 +168,9 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
 async fn a_request_that_could_not_be_written_whole_was_not_processed() {
     let (webhook, listener) = endpoint(serde_json::json!({"mode": "batch", "batch_max": 1000}), &[]).await;
     let mut big = parcel(&[]);
-    let mut event = item(1).view.event().clone();
+    let mut event = item(1).view.event();
     event.data = Some("x".repeat(6_000_000).into());
-    big.items.push(ParcelItem { view: Arc::new(View::new(event)), ..item(1) });
+    big.items.push(ParcelItem { view: Arc::new(View::new(&event)), ..item(1) });
     let serve = async {
         let (mut stream, _) = listener.accept().await.expect("accepts");
         stream.read_exact(&mut [0; 100]).await.expect("reads a little");
