@@ -10,6 +10,8 @@ use writ_kernel::dispatch::lane;
 use writ_model::id::{SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
 
+pub mod rate;
+
 /// The whole of `writ.yaml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -177,6 +179,9 @@ pub struct Delivery {
     pub breaker_probes: usize,
     /// Events held ready or in retry.
     pub window_max: usize,
+    /// How much it may be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<rate::Rate>,
 }
 
 impl Default for Delivery {
@@ -196,6 +201,7 @@ impl Default for Delivery {
             breaker_open: Period(lane.breaker.open_for),
             breaker_probes: lane.breaker.probes_max as usize,
             window_max: lane.window_items,
+            rate: None,
         }
     }
 }

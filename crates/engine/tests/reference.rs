@@ -23,7 +23,16 @@ fn whole() -> Config {
                 "soft_delete": "a", "parent": "b", "location": "c", "locale": "d",
             } },
         } },
-        "subscribers": { "crm": { "kind": "file", "filters": [{ "exact": { "type": "a" } }] } },
+        "subscribers": { "crm": {
+            "kind": "file",
+            "filters": [{ "exact": { "type": "a" } }],
+            "delivery": { "rate": {
+                "bucket": { "requests": 1, "events": 1, "per": "1s", "burst": 1 },
+                "windows": [{ "requests": 1, "events": 1, "per": "1s" }],
+                "cost": { "points": 1, "per": "1s", "burst": 1, "change_types": { "email": 1 } },
+                "events_in_flight_max": 1,
+            } },
+        } },
     });
     serde_json::from_value(config).expect("a configuration")
 }
@@ -41,7 +50,7 @@ fn keys(value: &Value, place: &str, found: &mut BTreeSet<String>) {
         if !is_named {
             found.insert(place.clone());
         }
-        let is_plain = place.ends_with(".changes") || place.ends_with(".filters");
+        let is_plain = [".changes", ".filters", ".change_types"].iter().any(|end| place.ends_with(end));
         if !is_plain {
             keys(below, &place, found);
         }

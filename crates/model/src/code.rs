@@ -36,6 +36,7 @@ codes! {
     POLICY_INVALID = "WRIT-1007", "a policy bundle cannot be used";
     MAPPING_UNFIT = "WRIT-1008", "the mapping does not fit the source's tables";
     FILTER_INVALID = "WRIT-1009", "a subscription filter cannot be used";
+    RATE_UNKEPT = "WRIT-1013", "a limit on a subscriber's rate cannot be kept";
 
     SOURCE_UNREACHABLE = "WRIT-2001", "the source database cannot be reached";
     SLOT_INVALIDATED = "WRIT-2002", "the replication slot was invalidated";

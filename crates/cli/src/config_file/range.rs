@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use writ_engine::config::rate::{PER_MAX, Rate};
 use writ_engine::config::{Api, Config, Delivery, Period};
 use writ_model::code;
 
@@ -68,6 +69,22 @@ impl Found<'_> {
         self.period(&key("retry_after_longest"), delivery.retry_after_longest, Duration::ZERO..=7 * DAY);
         self.period(&key("age_max"), delivery.age_max, MILLI..=365 * DAY);
         self.period(&key("breaker_open"), delivery.breaker_open, MILLI..=DAY);
+        if let Some(rate) = &delivery.rate {
+            self.rate(&key("rate"), rate);
+        }
+    }
+
+    fn rate(&mut self, place: &str, rate: &Rate) {
+        let most = rate.events_in_flight_max.unwrap_or(1);
+        self.number(&format!("{place}.events_in_flight_max"), most as u64, 1..=1 << 20);
+        for (key, period) in rate.periods() {
+            self.period(&format!("{place}.{key}"), period, MILLI..=PER_MAX);
+        }
+        for unkept in rate.unkept() {
+            let place = self.places.of(&format!("{place}.{}", unkept.key));
+            let remedy = "see the limits in docs/reference/delivery.md";
+            self.mistakes.push(Mistake::new(code::RATE_UNKEPT, &place, unkept.cause, remedy));
+        }
     }
 
     fn api(&mut self, api: &Api) {

@@ -107,6 +107,19 @@ fn a_value_out_of_range_names_its_line_and_the_range() {
 }
 
 #[test]
+fn a_rate_that_cannot_be_kept_names_its_line_and_why() {
+    let rate = |text: &str| format!("rate: {{ {text} }}");
+    let refused = |text: &str, words: &[&str]| check("attempts_max: 3", &rate(text), words);
+    refused("bucket: { requests: 0, per: 1s }", &["WRIT-1013", "writ.yaml:20:15", "allows nothing"]);
+    refused("cost: { points: 5, per: 1s, event: 9 }", &["WRIT-1013", "costs 9", "more than 5"]);
+    refused("windows: [{ requests: 9, per: 1s }, { requests: 9, per: 1m }]", &["WRIT-1013", "never holds"]);
+    refused("windows: [{ per: 1s }]", &["WRIT-1013", "either requests or events"]);
+    refused("events_in_flight_max: 0", &["WRIT-1004", "events_in_flight_max"]);
+    refused("bucket: { events: 1, per: 400h, burst: 3, x: 1 }", &["WRIT-1003", "\"x\""]);
+    refused("windows: [{ events: 1, per: 4000h }]", &["WRIT-1004", "windows"]);
+}
+
+#[test]
 fn an_address_that_nobody_can_listen_on_and_an_open_one_are_refused() {
     check("api:", "api:\n  listen: '8780'", &["WRIT-1004", "writ.yaml:4:3", "127.0.0.1:8780"]);
     check("api:", "api:\n  listen: localhost:http", &["WRIT-1004", "writ.yaml:4:3"]);

@@ -41,6 +41,10 @@ pub(crate) fn settings(part: &LanePart) -> lane::Config {
     config.retry.attempts_max = given.attempts_max;
     config.retry.age_max = given.age_max.0;
     config.retry.retry_after_max = given.retry_after_longest.0;
+    if let Some(rate) = &given.rate {
+        config.rate = rate.policy();
+        config.events_in_flight_max = rate.events_in_flight_max.unwrap_or(usize::MAX).max(1);
+    }
     config.breaker.failures_in_a_row = given.breaker_failures;
     config.breaker.open_for = given.breaker_open.0;
     config.breaker.probes_max = u32::try_from(given.breaker_probes).unwrap_or(u32::MAX);

@@ -22,6 +22,7 @@ impl Lane {
     /// An attempt ended. One that is not under way (late, repeated, of an earlier run) changes nothing.
     pub(super) fn answered(&mut self, turn: &mut Turn<'_>, id: AttemptId, answer: &Answer) {
         let Some(flight) = self.flights.remove(&id) else { return };
+        self.flying -= flight.events();
         let outcomes = classify::outcomes(answer, flight.events(), turn.now.wall);
         let is_charged = self.breaker.charges(flight.pass);
         let health = classify::health(&outcomes);

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use writ_model::id::{DeliveryId, Offset, SubjectId};
-use writ_model::taxonomy::PriorityClass;
+use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::Moment;
 
 use super::Item;
+use super::rate::Purse;
 
 /// One event in a queue.
 #[derive(Debug, Clone)]
@@ -125,9 +126,15 @@ impl Backlog {
         }
     }
 
-    /// Takes a batch off the ready subjects, best first, and marks it as in flight. Gives each subject in it
-    /// with how many of its first events, in the order of sending.
-    pub fn pick(&mut self, room: Room) -> Vec<(SubjectId, usize)> {
+    /// What the next request begins with.
+    pub fn next_type(&self) -> Option<ChangeType> {
+        let (_, _, subject) = self.ready.first()?;
+        Some(self.queues.get(subject)?.items.front()?.item.change_type)
+    }
+
+    /// Takes a batch off the ready subjects, best first, as far as the purse reaches, and marks it as in
+    /// flight. Gives each subject in it with how many of its first events, in the order of sending.
+    pub fn pick(&mut self, room: Room, purse: &mut Purse<'_>) -> Vec<(SubjectId, usize)> {
         let (mut members, mut limit, mut bytes, mut count) = (Vec::new(), room.items, 0, 0);
         while let Some((_, _, subject)) = self.ready.first().copied() {
             let queue = self.queues.get(&subject).expect("a ready subject has a queue");
@@ -137,7 +144,8 @@ impl Backlog {
             let mut taken = 0;
             for queued in queue.items.iter().take(most) {
                 let size = queued.item.bytes as usize;
-                if count + taken > 0 && bytes + size > room.bytes {
+                let is_full = count + taken > 0 && bytes + size > room.bytes;
+                if is_full || !purse.take(queued.item.change_type) {
                     break;
                 }
                 bytes += size;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use writ_model::control::Cursor;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 
-use super::{breaker, ledger, retry};
+use super::{breaker, ledger, rate, retry};
 
 /// How a subscriber takes batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub struct Config {
     pub subscriber: SubscriberName,
     /// Requests in flight at once.
     pub in_flight_max: usize,
+    /// Events in flight at once, over all requests; a request takes no more than is left.
+    pub events_in_flight_max: usize,
+    /// How much the subscriber may be sent, by its live lane and its replays together.
+    pub rate: rate::Policy,
     /// Events read and not settled at once; bounds the cursor's completion set too.
     pub window_items: usize,
     /// Their stored bytes; the lane's share of [`super::Settings::bytes_max`] may be less.
@@ -54,6 +58,8 @@ impl Config {
         Self {
             subscriber,
             in_flight_max: 8,
+            events_in_flight_max: usize::MAX,
+            rate: rate::Policy::default(),
             window_items: 4096,
             window_bytes: 16 << 20,
             batching: Batching::default(),

@@ -30,6 +30,8 @@ pub use super::config::{Batching, Config, Recovered, State};
 #[derive(Debug, Clone)]
 pub(super) struct Endowment {
     pub(super) id: LaneId,
+    /// The live lane whose subscriber it is: its own id, unless it is a replay.
+    pub(super) base: LaneId,
     pub(super) epoch: Epoch,
     pub(super) key: DeliveryKey,
     pub(super) seed: u64,
@@ -51,6 +53,8 @@ pub struct Lane {
     pub(super) ledger: Ledger,
     pub(super) pace: Pace,
     pub(super) flights: BTreeMap<AttemptId, Flight>,
+    /// Events in those.
+    pub(super) flying: usize,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
 }
@@ -89,6 +93,7 @@ impl Lane {
             parked: Parked::default(),
             pace: Pace::default(),
             flights: BTreeMap::new(),
+            flying: 0,
             linger_until: None,
             is_reading: false,
         }
@@ -107,6 +112,11 @@ impl Lane {
     /// Requests in flight.
     pub fn in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    /// Events in them.
+    pub fn events_in_flight(&self) -> usize {
+        self.flying
     }
 
     /// Whether it runs.

@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod pace;
 mod parent;
 mod parking;
+pub mod rate;
 pub mod replay;
 pub mod retry;
 pub mod send;

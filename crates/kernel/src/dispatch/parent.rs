@@ -2,7 +2,8 @@
 //! the byte bound. It takes no decision about deliveries.
 //!
 //! Work per fact touches one lane. The byte bound is divided in fixed shares, so that lanes whose
-//! subscribers are dead cannot take the memory of those that live.
+//! subscribers are dead cannot take the memory of those that live. A subscriber's rate is shared by its live
+//! lane and its replays: the subscriber counts what it gets, not who sent it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +14,7 @@ use writ_model::time::Moment;
 
 use super::attempt::DeliveryKey;
 use super::lane::{Config, Endowment, Lane, Recovered, State};
+use super::rate::Rate;
 use super::replay::{Order, REPLAYS_MAX, Refused};
 use super::{Effect, Fact, LaneId};
 use crate::machine::{Machine, Now};
@@ -51,6 +53,8 @@ pub(super) struct Turn<'a> {
     pub(super) now: Now,
     pub(super) attempts: &'a mut Attempts,
     pub(super) effects: &'a mut Vec<Effect>,
+    /// What the lane's subscriber may be sent.
+    pub(super) rate: &'a mut Rate,
     pub(super) is_draining: bool,
 }
 
@@ -66,6 +70,8 @@ pub struct Dispatch {
     settings: Settings,
     configs: Vec<Config>,
     lanes: BTreeMap<LaneId, Lane>,
+    /// By live lane.
+    rates: Vec<Rate>,
     attempts: Attempts,
     deadlines: BTreeSet<(Moment, LaneId)>,
     deadline_of: BTreeMap<LaneId, Moment>,
@@ -81,6 +87,7 @@ impl Dispatch {
             settings,
             configs: lanes,
             lanes: BTreeMap::new(),
+            rates: Vec::new(),
             attempts: Attempts::default(),
             deadlines: BTreeSet::new(),
             deadline_of: BTreeMap::new(),
@@ -92,9 +99,10 @@ impl Dispatch {
     /// Takes up what the journal holds, each lane's under its number, and lets the lanes read. A lane that
     /// is not named begins at the log's beginning.
     pub fn start(&mut self, now: Now, mut recovered: BTreeMap<LaneId, Recovered>, effects: &mut Vec<Effect>) {
+        self.rates = self.configs.iter().map(|config| Rate::new(&config.rate, now.moment)).collect();
         for (id, config) in (0..).map(LaneId).zip(self.configs.clone()) {
             let recovered = recovered.remove(&id).unwrap_or_default();
-            let lane = Lane::live(self.endowment(id), config, recovered);
+            let lane = Lane::live(self.endowment(id, id), config, recovered);
             self.lanes.insert(id, lane);
             self.route(now, id, effects, |_, _| {});
         }
@@ -121,7 +129,7 @@ impl Dispatch {
         }
         let id = LaneId(self.next_lane);
         self.next_lane = self.next_lane.checked_add(1).ok_or(Refused::TooMany)?;
-        self.lanes.insert(id, Lane::replay(self.endowment(id), config, order));
+        self.lanes.insert(id, Lane::replay(self.endowment(id, base), config, order));
         self.route(now, id, effects, |lane, turn| lane.tell(turn));
         Ok(id)
     }
@@ -156,10 +164,11 @@ impl Dispatch {
         }
     }
 
-    fn endowment(&self, id: LaneId) -> Endowment {
+    fn endowment(&self, id: LaneId, base: LaneId) -> Endowment {
         let shares = self.configs.len() + REPLAYS_MAX;
         Endowment {
             id,
+            base,
             epoch: self.settings.epoch,
             key: self.settings.key.clone(),
             seed: self.settings.seed ^ (u64::from(id.0) << 48),
@@ -175,11 +184,12 @@ impl Dispatch {
         act: impl FnOnce(&mut Lane, &mut Turn<'_>),
     ) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(rate) = self.rates.get_mut(usize::from(lane.given.base.0)) else { return };
         let is_draining = self.is_draining;
-        let mut turn = Turn { now, attempts: &mut self.attempts, effects, is_draining };
+        let mut turn = Turn { now, attempts: &mut self.attempts, effects, rate, is_draining };
         act(lane, &mut turn);
         lane.proceed(&mut turn);
-        let deadline = lane.deadline(now.moment, is_draining);
+        let deadline = lane.deadline(&turn);
         if lane.state() == State::Over {
             self.lanes.remove(&id);
             self.attempts.lane_of.retain(|_, lane| *lane != id);

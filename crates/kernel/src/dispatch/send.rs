@@ -46,16 +46,28 @@ impl Lane {
     }
 
     /// When the lane has something to do although nothing happens.
-    pub(super) fn deadline(&self, now: Moment, is_draining: bool) -> Option<Moment> {
-        let waits = if self.state == State::Running && !is_draining {
-            let may_send = self.has_place() && self.breaker.admits() && self.backlog.is_ready();
-            let paced = self.pace.deadline(now).filter(|_| may_send);
-            let lingers = self.linger_until.filter(|_| may_send && self.pace.permits(now));
-            [self.breaker.deadline(), self.backlog.deadline(), paced, lingers]
+    pub(super) fn deadline(&self, turn: &Turn<'_>) -> Option<Moment> {
+        let waits = if self.state == State::Running && !turn.is_draining {
+            [self.breaker.deadline(), self.backlog.deadline(), self.send_deadline(turn)]
         } else {
-            [None; 4]
+            [None; 3]
         };
         waits.into_iter().flatten().chain(self.ledger.deadline()).min()
+    }
+
+    /// When a ready event may be sent, if nothing but time is in its way.
+    fn send_deadline(&self, turn: &Turn<'_>) -> Option<Moment> {
+        if !self.has_place() || !self.breaker.admits() || !self.backlog.is_ready() {
+            return None;
+        }
+        self.held_until(turn).or(self.linger_until)
+    }
+
+    /// Until when a wait or a rate holds back what is ready; `None`: it may go.
+    fn held_until(&self, turn: &Turn<'_>) -> Option<Moment> {
+        let now = turn.now.moment;
+        let next = self.backlog.next_type()?;
+        self.pace.deadline(now).max(turn.rate.deadline(now, next))
     }
 
     fn wake(&mut self, turn: &mut Turn<'_>) {
@@ -78,13 +90,13 @@ impl Lane {
     }
 
     fn has_place(&self) -> bool {
-        self.flights.len() < self.config.in_flight_max
+        self.flights.len() < self.config.in_flight_max && self.flying < self.config.events_in_flight_max
     }
 
     fn room(&self) -> Room {
         let batching = &self.config.batching;
         Room {
-            items: batching.items_max.max(1),
+            items: batching.items_max.max(1).min(self.config.events_in_flight_max - self.flying),
             bytes: batching.bytes_max,
             repeats: batching.subject_repeats,
         }
@@ -92,7 +104,11 @@ impl Lane {
 
     fn send(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now.moment;
-        while self.has_place() && self.backlog.is_ready() && self.pace.permits(now) && !self.lingers(now) {
+        while self.has_place()
+            && self.backlog.is_ready()
+            && self.held_until(turn).is_none()
+            && !self.lingers(now)
+        {
             let Some(pass) = self.breaker.admit() else { break };
             self.send_one(turn, pass);
         }
@@ -111,13 +127,17 @@ impl Lane {
     }
 
     fn send_one(&mut self, turn: &mut Turn<'_>, pass: Pass) {
-        let members = self.backlog.pick(self.room());
+        let mut purse = turn.rate.purse(turn.now.moment);
+        let members = self.backlog.pick(self.room(), &mut purse);
+        let spent = purse.spent();
+        turn.rate.spend(turn.now.moment, spent);
         let deliveries: Vec<Delivery> =
             members.iter().flat_map(|(subject, count)| self.deliveries(turn, *subject, *count)).collect();
         debug_assert!(!deliveries.is_empty(), "a ready backlog gives at least one event");
         self.linger_until = None;
         self.pace.sent(turn.now.moment, deliveries.len());
         let id = turn.attempts.open(self.given.id);
+        self.flying += deliveries.len();
         self.flights.insert(id, Flight { members, pass });
         turn.effects.push(Effect::Send(Attempt { id, lane: self.given.id, deliveries }));
     }

@@ -3,6 +3,7 @@
 mod batching;
 mod order;
 mod parking;
+mod rates;
 mod recovery;
 mod throttling;
 
