@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use writ_model::delivery::Answer;
+use writ_model::delivery::{Answer, Wants};
 use writ_model::id::DeliveryId;
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
@@ -41,6 +41,13 @@ pub trait Subscriber: Send + Sync {
 
     /// How many events one request may hold; 1 for subscribers that take no batches.
     fn batch_max(&self) -> usize;
+
+    /// Told once, before the first delivery: what of each HTTP answer is to be handed over, uninterpreted. False
+    /// from a subscriber that gives none, so that rules about them are refused.
+    fn hand_over(&mut self, wants: Wants) -> bool {
+        drop(wants);
+        false
+    }
 
     /// Sees whether the subscriber can be reached, without delivering anything.
     fn check(&self) -> BoxFuture<'_, Result<(), String>>;

@@ -11,6 +11,7 @@ use writ_connectors::registry::{self, Side};
 use writ_connectors::secret::Secrets;
 use writ_connectors::source::PullSource;
 use writ_connectors::subscriber::Subscriber;
+use writ_kernel::dispatch::answers::{Rules, Unusable};
 use writ_kernel::route::{Filter, Router};
 use writ_model::code;
 use writ_model::id::{SourceName, SubscriberName};
@@ -148,7 +149,8 @@ impl Parts<'_> {
             secrets: self.secrets,
         };
         let built = build(&context, Value::Object(subscriber.connector.clone()));
-        let built = built.map_err(|error| unusable(&place, &error))?;
+        let mut built = built.map_err(|error| unusable(&place, &error))?;
+        answers(&subscriber.delivery, built.as_mut()).map_err(|cause| answers_unusable(&place, &cause))?;
         Ok(LanePart {
             name: name.clone(),
             kind: descriptor.name.to_owned(),
@@ -234,6 +236,26 @@ fn unusable(place: &str, error: &ConfigError) -> EngineError {
     EngineError::new(error.code, &tried, &error.cause, &error.remedy)
 }
 
+/// Refuses rules that cannot be used, and tells the connector what the others look at.
+fn answers(delivery: &Delivery, subscriber: &mut dyn Subscriber) -> Result<(), String> {
+    let rules = delivery.rules();
+    if rules == Rules::default() {
+        return Ok(());
+    }
+    let causes = |found: Vec<Unusable>| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    rules.check().map_err(causes)?;
+    if subscriber.hand_over(rules.wants()) {
+        return Ok(());
+    }
+    Err("this connector gets no HTTP answers".to_owned())
+}
+
+fn answers_unusable(place: &str, cause: &str) -> EngineError {
+    let place = format!("{place}.delivery.answers");
+    let remedy = "the first rule that fits decides: put narrower rules first; see docs/reference/delivery.md";
+    EngineError::new(code::ANSWERS_UNUSABLE, &place, cause, remedy)
+}
+
 fn filter_invalid(name: &SubscriberName, error: &dyn std::fmt::Display) -> EngineError {
     EngineError::new(
         code::FILTER_INVALID,
@@ -241,4 +263,33 @@ fn filter_invalid(name: &SubscriberName, error: &dyn std::fmt::Display) -> Engin
         error,
         "see docs/reference/filters.md",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is wrong with one subscriber of this kind with these rules.
+    fn refused(subscriber: &Value) -> Vec<String> {
+        let config = json!({ "tenant": "t", "store": { "path": "s" }, "subscribers": { "crm": subscriber } });
+        let config: Config = serde_json::from_value(config).expect("a configuration");
+        let errors = assemble(&config, &Secrets { base: "/".into() }).err().unwrap_or_default();
+        errors.into_iter().map(|error| format!("{} {} {}", error.code, error.tried, error.cause)).collect()
+    }
+
+    #[test]
+    fn rules_about_answers_are_refused_where_they_cannot_be_used() {
+        let url = "http://127.0.0.1:1/";
+        let webhook =
+            |answers: Value| json!({ "kind": "webhook", "url": url, "delivery": { "answers": answers } });
+        let retry = json!({ "status": 409, "then": "retry" });
+        assert_eq!(refused(&webhook(json!([retry]))), Vec::<String>::new());
+        let twice = refused(&webhook(json!([retry, retry])));
+        let expected = "WRIT-1014 subscribers.crm.delivery.answers rule 2 is never reached";
+        assert!(twice.len() == 1 && twice[0].starts_with(expected), "{twice:?}");
+        let file = json!({ "kind": "file", "path": "/tmp/x", "delivery": { "answers": [retry] } });
+        assert!(refused(&file).concat().ends_with("this connector gets no HTTP answers"), "{file}");
+    }
 }

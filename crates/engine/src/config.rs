@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use writ_kernel::dispatch::lane;
+use writ_kernel::dispatch::{answers, lane};
 use writ_model::id::{SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
+use writ_model::taxonomy::ChangeType;
 
 pub mod rate;
 
@@ -151,14 +152,34 @@ pub struct Subscriber {
     pub connector: serde_json::Map<String, serde_json::Value>,
 }
 
+/// What order a subscriber gets its events in; [`writ_kernel::dispatch::line::Order`] says what each promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Per subject.
+    #[default]
+    PerSubject,
+    /// Per slot.
+    PerPartition,
+    /// None.
+    Unordered,
+}
+
 /// How a subscriber is delivered to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Delivery {
+    /// What waits for what.
+    pub order: Order,
+    /// How long after its admission an event should be delivered, by change type; orders express events.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub due: BTreeMap<ChangeType, Period>,
     /// Attempts at the same time.
     pub in_flight_max: usize,
     /// Events in one request, where the connector takes batches.
     pub batch_max: usize,
+    /// Several events of one subject (or slot) may share a batch, in order.
+    pub subject_repeats: bool,
     /// How long a batch may wait for more events.
     pub linger: Period,
     /// First wait before a retry; doubles from there, with full jitter.
@@ -179,6 +200,12 @@ pub struct Delivery {
     pub breaker_probes: usize,
     /// Events held ready or in retry.
     pub window_max: usize,
+    /// What its HTTP answers mean, before the table in `docs/reference/delivery.md`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<answers::Rule>,
+    /// Where an answer to a batch holds a result for each item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_items: Option<answers::Items>,
     /// How much it may be sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<rate::Rate>,
@@ -189,8 +216,11 @@ impl Default for Delivery {
     fn default() -> Self {
         let lane = lane::Config::new(SubscriberName::new("any").expect("three letters are a name"));
         Self {
+            order: Order::default(),
+            due: BTreeMap::new(),
             in_flight_max: lane.in_flight_max,
             batch_max: lane.batching.items_max,
+            subject_repeats: lane.batching.subject_repeats,
             linger: Period(lane.batching.linger),
             retry_first: Period(lane.retry.base),
             retry_longest: Period(lane.retry.cap),
@@ -201,8 +231,17 @@ impl Default for Delivery {
             breaker_open: Period(lane.breaker.open_for),
             breaker_probes: lane.breaker.probes_max as usize,
             window_max: lane.window_items,
+            answers: Vec::new(),
+            answer_items: None,
             rate: None,
         }
+    }
+}
+
+impl Delivery {
+    /// The rules about its answers, as the kernel takes them.
+    pub fn rules(&self) -> answers::Rules {
+        answers::Rules { rules: self.answers.clone(), items: self.answer_items.clone() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens between opening a store and the first new commit: state, last-known states and tiles catch up
 //! with the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use writ_attest::acks;
 use writ_attest::leaf::Leaf;
@@ -149,7 +149,7 @@ pub(crate) fn lanes(
             cursor: state.cursor(&part.name).map_err(read)?,
             begin,
             state: state.lane(&part.name).map_err(read)?.map(|lane| lane.state),
-            parked: parked(&part.name, state).map_err(read)?,
+            ..parked(&part.name, state).map_err(read)?
         };
         recovered.insert(id, lane);
     }
@@ -159,15 +159,19 @@ pub(crate) fn lanes(
 /// Dead letters read in one step.
 const LETTERS: usize = 4096;
 
-/// Every parked subject with its last dead letter.
-fn parked(subscriber: &SubscriberName, state: &dyn State) -> Result<Vec<(SubjectId, Offset)>, StateError> {
-    let mut parked: BTreeMap<SubjectId, Offset> = BTreeMap::new();
+/// Every parked subject with its last dead letter, and which of them have dead letters that were parked alone.
+fn parked(subscriber: &SubscriberName, state: &dyn State) -> Result<Recovered, StateError> {
+    let (mut parked, mut scattered) = (BTreeMap::<SubjectId, Offset>::new(), BTreeSet::new());
     let mut after = None;
     loop {
         let letters = state.dead_letters(subscriber, after, LETTERS)?;
-        let Some(last) = letters.last() else { return Ok(parked.into_iter().collect()) };
+        let Some(last) = letters.last() else {
+            let parked = parked.into_iter().collect();
+            return Ok(Recovered { parked, scattered, ..Recovered::default() });
+        };
         after = Some((last.subject_id, last.offset));
         parked.extend(letters.iter().map(|letter| (letter.subject_id, letter.offset)));
+        scattered.extend(letters.iter().filter(|letter| letter.alone).map(|letter| letter.subject_id));
     }
 }
 

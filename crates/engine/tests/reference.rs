@@ -26,7 +26,15 @@ fn whole() -> Config {
         "subscribers": { "crm": {
             "kind": "file",
             "filters": [{ "exact": { "type": "a" } }],
-            "delivery": { "rate": {
+            "delivery": {
+                "answers": [{
+                    "status": 409,
+                    "header": { "name": "a", "equals": "b", "contains": "b" },
+                    "body": { "at": "/a", "equals": 1 },
+                    "then": "retry",
+                }],
+                "answer_items": { "at": "/a", "status": "/b" },
+                "due": { "consent": "10m" }, "rate": {
                 "bucket": { "requests": 1, "events": 1, "per": "1s", "burst": 1 },
                 "windows": [{ "requests": 1, "events": 1, "per": "1s" }],
                 "cost": { "points": 1, "per": "1s", "burst": 1, "change_types": { "email": 1 } },
@@ -50,7 +58,8 @@ fn keys(value: &Value, place: &str, found: &mut BTreeSet<String>) {
         if !is_named {
             found.insert(place.clone());
         }
-        let is_plain = [".changes", ".filters", ".change_types"].iter().any(|end| place.ends_with(end));
+        let is_plain =
+            [".changes", ".filters", ".change_types", ".due"].iter().any(|end| place.ends_with(end));
         if !is_plain {
             keys(below, &place, found);
         }

@@ -37,6 +37,7 @@ codes! {
     MAPPING_UNFIT = "WRIT-1008", "the mapping does not fit the source's tables";
     FILTER_INVALID = "WRIT-1009", "a subscription filter cannot be used";
     RATE_UNKEPT = "WRIT-1013", "a limit on a subscriber's rate cannot be kept";
+    ANSWERS_UNUSABLE = "WRIT-1014", "a rule about a subscriber's answers cannot be used";
 
     SOURCE_UNREACHABLE = "WRIT-2001", "the source database cannot be reached";
     SLOT_INVALIDATED = "WRIT-2002", "the replication slot was invalidated";

@@ -166,6 +166,9 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// When it was parked.
     pub at: Timestamp,
+    /// It was parked without the later events of its subject, by a lane without order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
 }
 
 /// How a dead-letter sequence, or a part of it, left the dead letters.
@@ -175,6 +178,9 @@ pub struct DeadLetterClosed {
     pub subscriber: SubscriberName,
     /// Whose sequence.
     pub subject_id: SubjectId,
+    /// The first offset that left; absent: everything up to `through`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Offset>,
     /// The last offset that left.
     pub through: Offset,
     /// `redriven` or `discarded`.

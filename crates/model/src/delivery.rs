@@ -15,7 +15,7 @@ pub struct AttemptId(pub u64);
 /// What came back from one attempt, uninterpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// An HTTP response. The body is judged by the connector's ack rules and dropped.
+    /// An HTTP response.
     Http(HttpAnswer),
     /// The sink made it durable itself (a file was written and synced).
     Durable,
@@ -36,6 +36,41 @@ pub struct HttpAnswer {
     pub date: Option<String>,
     /// SHA-256 of the body, for the acknowledgement record.
     pub body_sha256: Option<AnswerDigest>,
+    /// The headers that were asked for by [`Wants`], in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, where it was asked for and is no longer than the connector reads.
+    pub body: Option<AnswerBody>,
+}
+
+/// The body of an answer: judged and dropped, never stored, never printed. It may hold personal data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AnswerBody(Vec<u8>);
+
+impl AnswerBody {
+    /// As it came.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for AnswerBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AnswerBody(<{} bytes>)", self.0.len())
+    }
+}
+
+/// What the rules of a subscriber look at beside the status: what a connector hands over of each answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wants {
+    /// Names of headers, in lower case.
+    pub headers: Vec<String>,
+    /// The body.
+    pub body: bool,
 }
 
 /// Why an attempt had no answer.
@@ -84,11 +119,16 @@ impl Fault {
 pub enum Outcome {
     /// Acknowledged.
     Acknowledged,
-    /// Not this time; the subscriber may have named a wait.
+    /// Not this time.
     Retry {
         /// What went wrong, for listings: `http_503`, `connect`.
         cause: String,
-        /// The wait that the subscriber asked for.
+    },
+    /// Too much at once, which says nothing about whether the subscriber works.
+    Throttled {
+        /// What it answered.
+        cause: String,
+        /// The wait that it asked for.
         wait: Option<Duration>,
     },
     /// Never: the subscriber refuses this item.

@@ -1,6 +1,8 @@
 //! What must hold at every step, checked against what the world knows and the engine cannot.
 
 use writ_kernel::dispatch::dead_letter::{REDRIVE_ITEMS_MAX, REDRIVES_MAX};
+use writ_kernel::dispatch::line::{Line, Order};
+use writ_kernel::dispatch::overtake::may_overtake;
 use writ_kernel::dispatch::{Attempt, Effect};
 use writ_kernel::settle;
 use writ_model::control::{ControlFact, Cursor};
@@ -37,7 +39,15 @@ impl World {
             }
             let (event_id, subject) = (event.id(), event.subject());
             let repeats = last.insert(subject, offset);
-            if repeats.is_some_and(|before| before >= offset || !self.options.subject_repeats) {
+            let is_backwards = |before| before >= offset && !self.overtakes(subscriber, before, offset);
+            let is_wrong = match self.options.order {
+                Order::Subject => {
+                    repeats.is_some_and(|one| is_backwards(one) || !self.options.subject_repeats)
+                }
+                Order::Partition => repeats.is_some_and(is_backwards),
+                Order::Unordered => repeats == Some(offset),
+            };
+            if is_wrong {
                 return Err(format!("attempt {:?}: subject {subject} twice or backwards", attempt.id));
             }
             let id = delivery.delivery_id();
@@ -49,19 +59,37 @@ impl World {
                 ));
             }
         }
-        self.check_alone(attempt, &last.into_keys().collect::<Vec<_>>())
+        self.check_alone(attempt)
     }
 
-    fn check_alone(&self, attempt: &Attempt, subjects: &[SubjectId]) -> Result<(), String> {
+    /// No event that another attempt in flight has to wait for, or that has to wait for one of its own.
+    fn check_alone(&self, attempt: &Attempt) -> Result<(), String> {
+        let subscriber = self.subscriber_of(attempt.lane);
+        let lines = attempt.deliveries.iter().filter_map(|d| self.line(subscriber, d.offset()));
+        let mine: Vec<Line> = lines.collect();
         for other in self.flying.values().filter(|other| other.lane == attempt.lane) {
             for delivery in &other.deliveries {
-                let subject = self.reference.events.get(&delivery.offset()).map(|event| event.subject());
-                if subject.is_some_and(|subject| subjects.contains(&subject)) {
-                    return Err(format!("two attempts in flight for subject {subject:?}"));
+                if let Some(line) =
+                    self.line(subscriber, delivery.offset()).filter(|line| mine.contains(line))
+                {
+                    return Err(format!("two attempts in flight for {line:?}"));
                 }
             }
         }
         Ok(())
+    }
+
+    /// What an event waits in, by the order that the subscribers asked for. Redriven events do not wait for
+    /// the others of their slot.
+    fn line(&self, subscriber: usize, offset: Offset) -> Option<Line> {
+        let event = self.reference.events.get(&offset)?;
+        let key = (self.names[subscriber].to_string(), event.subject());
+        let is_dead = self.reference.dead.get(&key).is_some_and(|sequence| sequence.contains(&offset));
+        Some(match self.options.order {
+            Order::Partition if !is_dead => Line::Slot(event.stored.header.slot),
+            Order::Subject | Order::Partition => Line::Subject(event.subject()),
+            Order::Unordered => Line::Event(offset),
+        })
     }
 
     /// A subscriber processes what an attempt holds: first deliveries of a subject come in order.
@@ -73,11 +101,31 @@ impl World {
             let Some(event) = self.reference.events.get(&offset) else { continue };
             self.truth.seen.insert((subscriber, offset));
             if is_live && self.truth.live.insert((subscriber, offset)) {
-                let highest = self.truth.highest.entry((subscriber, event.subject())).or_default();
-                if *highest > offset {
-                    return Err(format!("s{subscriber} got the event at {offset} after {highest}"));
-                }
-                *highest = offset;
+                let subject = event.subject();
+                self.check_order(subscriber, subject, offset)?;
+                self.truth.order.entry((subscriber, subject)).or_default().push(offset);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the event at `later` may have gone before the one at `earlier`, of its subject.
+    fn overtakes(&self, subscriber: usize, later: Offset, earlier: Offset) -> bool {
+        let item = |offset| Some(self.item(self.reference.events.get(&offset)?, subscriber));
+        let may = |(later, earlier)| may_overtake(&later, &earlier);
+        later > earlier
+            && match self.options.order {
+                Order::Subject => item(later).zip(item(earlier)).is_some_and(may),
+                Order::Partition => false,
+                Order::Unordered => true,
+            }
+    }
+
+    fn check_order(&self, subscriber: usize, subject: SubjectId, offset: Offset) -> Result<(), String> {
+        let before = self.truth.order.get(&(subscriber, subject)).into_iter().flatten();
+        for later in before.filter(|before| **before > offset) {
+            if !self.overtakes(subscriber, *later, offset) {
+                return Err(format!("s{subscriber} got the event at {offset} after {later}"));
             }
         }
         Ok(())
@@ -116,13 +164,11 @@ impl World {
         let name = self.names[subscriber].as_str();
         let key = (name.to_owned(), event.subject());
         let is_dead = self.reference.dead.get(&key).is_some_and(|sequence| sequence.contains(&offset));
-        let mut discarded = self.reference.discarded.iter();
         !event.matches(subscriber)
             || event.is_denied(name)
             || is_dead
             || self.truth.seen.contains(&(subscriber, offset))
-            || discarded
-                .any(|(whose, subject, through)| whose == name && *subject == key.1 && offset <= *through)
+            || self.reference.discarded.contains(&(key.0, offset))
     }
 
     /// Nothing that was acknowledged to the source may be missing after a crash.

@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use writ_kernel::dispatch::lane::{Batching, Config};
+use writ_kernel::dispatch::line::Order;
 use writ_kernel::dispatch::{breaker, ledger, retry};
 use writ_model::id::SubscriberName;
 
 use crate::chance::Chance;
 use crate::workload::{Operation, WEIGHTS};
+
+/// Order per subject is what most subscribers have.
+const ORDERS: [Order; 4] = [Order::Subject, Order::Subject, Order::Partition, Order::Unordered];
 
 /// The world that one seed draws.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub struct Options {
     pub subjects: u64,
     /// How many operations before the faults end.
     pub operations: u64,
+    /// What waits for what at every subscriber.
+    pub order: Order,
     /// Requests in flight per lane.
     pub in_flight_max: u64,
     /// Events in a lane.
@@ -86,12 +92,15 @@ impl Options {
             bad: chance.between(0, 1) * chance.between(1, 10),
             held: chance.between(0, 1) * chance.between(1, 10),
             silence: chance.between(0, 1) * chance.between(1, 10),
+            // Drawn last, so that committed seeds draw the rest as they did.
+            order: *chance.pick(&ORDERS).unwrap_or(&Order::Subject),
             weights,
         }
     }
 
     pub(crate) fn config(&self, subscriber: &SubscriberName) -> Config {
         Config {
+            order: self.order,
             in_flight_max: self.in_flight_max as usize,
             window_items: self.window_items as usize,
             window_bytes: self.bytes_max as usize,

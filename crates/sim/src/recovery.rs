@@ -192,10 +192,13 @@ impl World {
         let letters = self.state.dead_letters(name, None, ROWS).map_err(failed)?;
         let mut parked: std::collections::BTreeMap<SubjectId, Offset> = std::collections::BTreeMap::new();
         parked.extend(letters.iter().map(|letter| (letter.subject_id, letter.offset)));
+        let scattered =
+            letters.iter().filter(|letter| letter.alone).map(|letter| letter.subject_id).collect();
         Ok(Recovered {
             cursor: self.state.cursor(name).map_err(failed)?,
             state: self.state.lane(name).map_err(failed)?.map(|lane| lane.state),
             parked: parked.into_iter().collect(),
+            scattered,
             ..Recovered::default()
         })
     }

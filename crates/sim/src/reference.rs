@@ -64,7 +64,7 @@ pub(crate) struct Reference {
     withheld_leaves: u64,
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) dead: BTreeMap<(String, SubjectId), BTreeSet<Offset>>,
-    pub(crate) discarded: Vec<(String, SubjectId, Offset)>,
+    pub(crate) discarded: BTreeSet<(String, Offset)>,
     pub(crate) finals: BTreeMap<Offset, Vec<Ends>>,
     pub(crate) finalised: BTreeSet<Offset>,
 }
@@ -173,10 +173,12 @@ impl Reference {
             ControlFact::DeadLetterClosed(closed) => {
                 let key = (closed.subscriber.to_string(), closed.subject_id);
                 if closed.how == "discarded" {
-                    self.discarded.push((key.0.clone(), key.1, closed.through));
+                    let gone = self.dead.get(&key).into_iter().flatten().filter(|at| **at <= closed.through);
+                    self.discarded.extend(gone.map(|offset| (key.0.clone(), *offset)));
                 }
                 if let Some(sequence) = self.dead.get_mut(&key) {
-                    sequence.retain(|offset| *offset > closed.through);
+                    let left = closed.from.unwrap_or_default()..=closed.through;
+                    sequence.retain(|offset| !left.contains(offset));
                 }
                 self.dead.retain(|_, sequence| !sequence.is_empty());
             }

@@ -245,15 +245,17 @@ impl World {
         }
     }
 
-    fn item(&self, event: &Event, subscriber: usize) -> Item {
+    pub(crate) fn item(&self, event: &Event, subscriber: usize) -> Item {
         let stored = &event.stored;
         Item {
             offset: stored.offset,
             event_id: stored.header.event_id,
             source: stored.header.source.clone(),
             subject_id: stored.header.subject_id,
+            slot: stored.header.slot,
             generation: stored.header.generation,
             change_type: stored.header.change_type,
+            operation: stored.header.operation,
             class: stored.decision.class,
             recorded_at: stored.header.recorded_at,
             bytes: stored.bytes,

@@ -64,9 +64,9 @@ pub(crate) struct Truth {
     pub(crate) event_of: BTreeMap<DeliveryId, (usize, EventId)>,
     /// What each subscriber has processed, from any lane.
     pub(crate) seen: BTreeSet<(usize, Offset)>,
-    /// What each subscriber has processed from its live lane, and the highest of each subject.
+    /// What each subscriber has processed from its live lane, and in what order, by subject.
     pub(crate) live: BTreeSet<(usize, Offset)>,
-    pub(crate) highest: BTreeMap<(usize, SubjectId), Offset>,
+    pub(crate) order: BTreeMap<(usize, SubjectId), Vec<Offset>>,
     pub(crate) attempts: u64,
     pub(crate) crashes: u64,
     pub(crate) dead_letters: u64,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use writ_connectors::subscriber::Subscriber;
 use writ_kernel::dispatch::dead_letter::REDRIVE_ITEMS_MAX;
-use writ_kernel::dispatch::{Item, LaneId, lane};
+use writ_kernel::dispatch::{Item, LaneId, lane, line};
 use writ_kernel::route::Router;
 use writ_model::envelope::ClearHeader;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
@@ -14,6 +14,7 @@ use writ_store::state::State;
 
 use super::reader::{ColdReader, Unreadable};
 use crate::assemble::LanePart;
+use crate::config::{Order, Period};
 
 /// One configured subscriber.
 pub(crate) struct Lane {
@@ -32,15 +33,25 @@ impl From<LanePart> for Lane {
 pub(crate) fn settings(part: &LanePart) -> lane::Config {
     let given = &part.delivery;
     let mut config = lane::Config::new(part.name.clone());
+    config.order = match given.order {
+        Order::PerSubject => line::Order::Subject,
+        Order::PerPartition => line::Order::Partition,
+        Order::Unordered => line::Order::Unordered,
+    };
+    for (change_type, Period(time)) in &given.due {
+        config.due = config.due.but(*change_type, *time);
+    }
     config.in_flight_max = given.in_flight_max.max(1);
     config.window_items = given.window_max.max(1);
     config.batching.items_max = given.batch_max.clamp(1, part.subscriber.batch_max().max(1));
     config.batching.linger = given.linger.0;
+    config.batching.subject_repeats = given.subject_repeats;
     config.retry.base = given.retry_first.0;
     config.retry.cap = given.retry_longest.0;
     config.retry.attempts_max = given.attempts_max;
     config.retry.age_max = given.age_max.0;
     config.retry.retry_after_max = given.retry_after_longest.0;
+    config.answers = given.rules();
     if let Some(rate) = &given.rate {
         config.rate = rate.policy();
         config.events_in_flight_max = rate.events_in_flight_max.unwrap_or(usize::MAX).max(1);

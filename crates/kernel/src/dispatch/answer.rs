@@ -1,17 +1,18 @@
 //! What an answer does to a lane: settle, wait, split a refused batch, give up, stop.
 
 use writ_model::delivery::{Answer, AttemptId, Outcome, SettledAs};
-use writ_model::id::{AnswerDigest, Offset, SubjectId};
+use writ_model::id::{AnswerDigest, Offset};
 use writ_model::time::Moment;
 
 use super::lane::{Lane, State};
+use super::line::Line;
 use super::parent::Turn;
 use super::send::Flight;
 use super::{Note, classify};
 
-/// One subject's part of an answer.
+/// One line's part of an answer.
 struct Part<'a> {
-    subject: SubjectId,
+    line: Line,
     outcomes: &'a [Outcome],
     answer: &'a Answer,
     first: usize,
@@ -23,19 +24,21 @@ impl Lane {
     pub(super) fn answered(&mut self, turn: &mut Turn<'_>, id: AttemptId, answer: &Answer) {
         let Some(flight) = self.flights.remove(&id) else { return };
         self.flying -= flight.events();
-        let outcomes = classify::outcomes(answer, flight.events(), turn.now.wall);
+        let judge = classify::Judge { rules: &self.config.answers, wall: turn.now.wall };
+        let verdict = judge.verdict(answer, flight.events());
         let is_charged = self.breaker.charges(flight.pass);
-        let health = classify::health(&outcomes);
+        let outcomes = &verdict.outcomes;
+        let health = classify::health(outcomes);
         self.with_breaker(turn, |breaker, now| breaker.record(now, flight.pass, health));
-        self.throttle(turn, &outcomes);
-        if classify::is_whole_rejection(answer, &outcomes) {
+        self.throttle(turn, outcomes);
+        if verdict.is_whole_rejection() {
             return self.split(&flight);
         }
-        self.note_acknowledged(turn, &outcomes);
+        self.note_acknowledged(turn, outcomes);
         let mut first = 0;
-        for (subject, count) in flight.members {
+        for (line, count) in flight.members {
             let part = &outcomes[first..first + count];
-            self.conclude(turn, &Part { subject, outcomes: part, answer, first, is_charged });
+            self.conclude(turn, &Part { line, outcomes: part, answer, first, is_charged });
             first += count;
         }
         if outcomes.contains(&Outcome::SubscriberGone) && self.state != State::Gone {
@@ -65,13 +68,13 @@ impl Lane {
     /// is to blame is alone. Nothing is charged: the others did nothing wrong.
     fn split(&mut self, flight: &Flight) {
         let half = flight.events() / 2;
-        for (subject, _) in &flight.members {
-            self.backlog.limit_batches(*subject, half);
-            self.backlog.land(*subject, None);
+        for (line, _) in &flight.members {
+            self.backlog.limit_batches(*line, half);
+            self.backlog.land(*line, None);
         }
     }
 
-    /// Takes the outcomes of one subject's events in order, up to the first that is no success: what was
+    /// Takes the outcomes of one line's events in order, up to the first that is no success: what was
     /// sent behind that one goes again behind it.
     fn conclude(&mut self, turn: &mut Turn<'_>, part: &Part<'_>) {
         let mut until = None;
@@ -80,56 +83,52 @@ impl Lane {
             match outcome {
                 Outcome::Acknowledged => {
                     let hash = classify::answer_sha256(part.answer, part.first + index);
-                    through = self.acknowledge(turn, part.subject, hash).or(through);
+                    through = self.acknowledge(turn, part.line, hash).or(through);
                 }
-                Outcome::Retry { cause, wait } => {
-                    let is_charged = part.is_charged && wait.is_none();
-                    match self.retry_at(turn, part.subject, cause, is_charged) {
+                Outcome::Retry { cause } | Outcome::Throttled { cause, .. } => {
+                    let is_waited = matches!(outcome, Outcome::Throttled { wait: Some(_), .. });
+                    let is_charged = part.is_charged && !is_waited;
+                    match self.retry_at(turn, part.line, cause, is_charged) {
                         Ok(at) => until = at,
-                        Err(exhausted) => until = self.give_up(turn, part.subject, &exhausted),
+                        Err(exhausted) => until = self.give_up(turn, part.line, &exhausted),
                     }
                     break;
                 }
                 Outcome::Rejected { cause } => {
-                    until = self.give_up(turn, part.subject, cause);
+                    until = self.give_up(turn, part.line, cause);
                     break;
                 }
                 Outcome::SubscriberGone => break,
             }
         }
-        self.backlog.land(part.subject, until);
-        self.after_landing(turn, part.subject, through);
+        self.backlog.land(part.line, until);
+        self.after_landing(turn, part.line, through);
     }
 
-    fn acknowledge(
-        &mut self,
-        turn: &mut Turn<'_>,
-        subject: SubjectId,
-        hash: Option<AnswerDigest>,
-    ) -> Option<Offset> {
-        let queued = self.backlog.pop(subject)?;
-        let offset = queued.item.offset;
+    fn acknowledge(&mut self, turn: &mut Turn<'_>, line: Line, hash: Option<AnswerDigest>) -> Option<Offset> {
+        let queued = self.backlog.pop(line)?;
+        let (offset, subject) = (queued.item.offset, queued.item.subject_id);
         self.settle(turn, offset, SettledAs::Acknowledged, queued.attempts, hash);
         if queued.is_redriven {
-            self.close_dead_letters(turn, subject, offset, "redriven", None);
-            if !self.backlog.has_events(subject) {
+            self.leave_dead_letters(turn, subject, offset);
+            if !self.backlog.has_events(line) {
                 self.note(turn, Note::Caught(queued.delivery_id));
             }
         }
         Some(offset)
     }
 
-    /// When the subject's first event is tried again, or why it is not.
+    /// When the line's first event is tried again, or why it is not.
     fn retry_at(
         &mut self,
         turn: &mut Turn<'_>,
-        subject: SubjectId,
+        line: Line,
         cause: &str,
         is_charged: bool,
     ) -> Result<Option<Moment>, String> {
         let now = turn.now.moment;
         let policy = &self.config.retry;
-        let Some(queued) = self.backlog.front_mut(subject, 1).next() else { return Ok(None) };
+        let Some(queued) = self.backlog.front_mut(line, 1).next() else { return Ok(None) };
         queued.charged += u32::from(is_charged);
         let first = queued.first_attempt.unwrap_or(now);
         if policy.is_exhausted(queued.charged, first, now) {

@@ -1,16 +1,19 @@
-//! The events that a lane has read and not settled, one queue per subject: who is next, and in what order.
+//! The events that a lane has read and not settled, one queue per line: who is next, and in what order.
 //!
-//! Express goes before standard, but never past an earlier event of its own subject: as long as a queue
-//! holds an express event, the whole queue ranks as express, which promotes what stands before it. At most
-//! one attempt per subject is in flight. Holds no decision about answers; see `answer.rs`.
+//! Express goes before standard, earliest due date first. Within a line it goes past earlier standard events
+//! of its subject with which it commutes (`overtake.rs`), and past nothing else: as long as a queue holds an
+//! express event, the whole queue ranks as express, which promotes what stands before it. At most one attempt
+//! per line is in flight. Holds no decision about answers; see `answer.rs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use writ_model::id::{DeliveryId, Offset, SubjectId};
 use writ_model::taxonomy::{ChangeType, PriorityClass};
-use writ_model::time::Moment;
+use writ_model::time::{Moment, Timestamp};
 
 use super::Item;
+use super::line::Line;
+use super::overtake;
 use super::rate::Purse;
 
 /// One event in a queue.
@@ -20,19 +23,30 @@ pub struct Queued {
     pub item: Item,
     /// The same on every attempt.
     pub delivery_id: DeliveryId,
+    /// By when it should be delivered.
+    pub due: Timestamp,
     /// Attempts made in this run.
     pub attempts: u32,
     /// Those of them that count against the budget.
     pub charged: u32,
     /// When the first was made.
     pub first_attempt: Option<Moment>,
+    /// It was overtaken while it waited, and is not tried again before.
+    pub not_before: Option<Moment>,
     /// It comes from the dead letters: settling it does not touch the cursor.
     pub is_redriven: bool,
 }
 
+/// Who goes first: express before standard, and of express what is due earliest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    class: PriorityClass,
+    due: Timestamp,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Ready(PriorityClass, Offset),
+    Ready(Rank, Offset),
     Waiting(Moment),
     Flying(usize),
 }
@@ -42,18 +56,48 @@ struct Queue {
     items: VecDeque<Queued>,
     place: Place,
     express: usize,
-    /// No batch with this subject in it may hold more: lowered to find the event that a batch is refused for.
+    /// The earliest due date of those; meaningless without any.
+    due: Timestamp,
+    /// No batch with this line in it may hold more: lowered to find the event that a batch is refused for.
     batch_limit: usize,
 }
 
 impl Queue {
-    fn rank(&self) -> PriorityClass {
-        if self.express > 0 { PriorityClass::Express } else { PriorityClass::Standard }
+    fn rank(&self) -> Rank {
+        if self.express > 0 {
+            Rank { class: PriorityClass::Express, due: self.due }
+        } else {
+            Rank { class: PriorityClass::Standard, due: Timestamp::default() }
+        }
+    }
+
+    /// Looks at the express events again after some have left.
+    fn rerank(&mut self) {
+        let express = self.items.iter().filter(|queued| queued.item.class == PriorityClass::Express);
+        let dates = express.map(|queued| queued.due);
+        (self.express, self.due) =
+            dates.fold((0, Timestamp(i64::MAX)), |(count, due), date| (count + 1, due.min(date)));
+    }
+
+    /// Before which of the queue's events a new one goes.
+    fn place_for(&self, queued: &Queued) -> usize {
+        let flying = match self.place {
+            Place::Flying(count) => count,
+            Place::Ready(..) | Place::Waiting(_) => 0,
+        };
+        let overtakes = |at: &usize| {
+            let earlier = &self.items[*at];
+            !queued.is_redriven && !earlier.is_redriven && overtake::may_overtake(&queued.item, &earlier.item)
+        };
+        let behind = (flying..self.items.len()).rev().take_while(overtakes).count();
+        self.items.len() - behind
     }
 
     fn pop(&mut self) -> Option<Queued> {
         let queued = self.items.pop_front()?;
-        self.express -= usize::from(queued.item.class == PriorityClass::Express);
+        if queued.item.class == PriorityClass::Express {
+            self.rerank();
+        }
         Some(queued)
     }
 }
@@ -65,16 +109,16 @@ pub struct Room {
     pub items: usize,
     /// Bytes; one event is always taken.
     pub bytes: usize,
-    /// Several events of one subject may share the batch.
+    /// Several events of one line may share the batch.
     pub repeats: bool,
 }
 
 /// All queues of a lane.
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
-    queues: BTreeMap<SubjectId, Queue>,
-    ready: BTreeSet<(PriorityClass, Offset, SubjectId)>,
-    waiting: BTreeSet<(Moment, SubjectId)>,
+    queues: BTreeMap<Line, Queue>,
+    ready: BTreeSet<(Rank, Offset, Line)>,
+    waiting: BTreeSet<(Moment, Line)>,
     ready_items: usize,
     ready_bytes: usize,
     items: usize,
@@ -99,45 +143,59 @@ impl Backlog {
 
     /// Whether a batch would be as full as it may be, or holds something that should not wait for company.
     pub fn fills(&self, room: Room) -> bool {
-        let Some((rank, _, subject)) = self.ready.first() else { return false };
+        let Some((rank, _, line)) = self.ready.first() else { return false };
         let count = if room.repeats { self.ready_items } else { self.ready.len() };
-        let limit = self.queues.get(subject).map_or(room.items, |queue| queue.batch_limit);
-        *rank == PriorityClass::Express || count >= room.items.min(limit) || self.ready_bytes >= room.bytes
+        let limit = self.queues.get(line).map_or(room.items, |queue| queue.batch_limit);
+        rank.class == PriorityClass::Express
+            || count >= room.items.min(limit)
+            || self.ready_bytes >= room.bytes
     }
 
-    /// Adds an event behind the others of its subject.
-    pub fn push(&mut self, queued: Queued) {
-        let subject = queued.item.subject_id;
+    /// Adds an event behind the others of its line, but for those that it may overtake.
+    pub fn push(&mut self, line: Line, queued: Queued) {
         self.items += 1;
         self.bytes += queued.item.bytes as usize;
-        self.unready(subject);
+        self.unready(line);
         // Most subjects have one event here; the default would keep room for four.
         let fresh = || Queue {
             items: VecDeque::with_capacity(1),
             place: Place::Flying(0),
             express: 0,
+            due: Timestamp(i64::MAX),
             batch_limit: usize::MAX,
         };
-        let queue = self.queues.entry(subject).or_insert_with(fresh);
-        queue.express += usize::from(queued.item.class == PriorityClass::Express);
-        queue.items.push_back(queued);
+        let queue = self.queues.entry(line).or_insert_with(fresh);
+        if queued.item.class == PriorityClass::Express {
+            queue.express += 1;
+            queue.due = queue.due.min(queued.due);
+        }
+        let at = match line {
+            Line::Subject(_) => queue.place_for(&queued),
+            Line::Slot(_) | Line::Event(_) => queue.items.len(),
+        };
+        if let (0, Place::Waiting(until), Some(first)) = (at, queue.place, queue.items.front_mut()) {
+            first.not_before = Some(until);
+            self.waiting.remove(&(until, line));
+            queue.place = Place::Flying(0);
+        }
+        queue.items.insert(at, queued);
         if queue.place == Place::Flying(0) {
-            self.make_ready(subject);
+            self.make_ready(line);
         }
     }
 
     /// What the next request begins with.
     pub fn next_type(&self) -> Option<ChangeType> {
-        let (_, _, subject) = self.ready.first()?;
-        Some(self.queues.get(subject)?.items.front()?.item.change_type)
+        let (_, _, line) = self.ready.first()?;
+        Some(self.queues.get(line)?.items.front()?.item.change_type)
     }
 
     /// Takes a batch off the ready subjects, best first, as far as the purse reaches, and marks it as in
-    /// flight. Gives each subject in it with how many of its first events, in the order of sending.
-    pub fn pick(&mut self, room: Room, purse: &mut Purse<'_>) -> Vec<(SubjectId, usize)> {
+    /// flight. Gives each line in it with how many of its first events, in the order of sending.
+    pub fn pick(&mut self, room: Room, purse: &mut Purse<'_>) -> Vec<(Line, usize)> {
         let (mut members, mut limit, mut bytes, mut count) = (Vec::new(), room.items, 0, 0);
-        while let Some((_, _, subject)) = self.ready.first().copied() {
-            let queue = self.queues.get(&subject).expect("a ready subject has a queue");
+        while let Some((_, _, line)) = self.ready.first().copied() {
+            let queue = self.queues.get(&line).expect("a ready line has a queue");
             limit = limit.min(queue.batch_limit);
             let left = limit.saturating_sub(count);
             let most = if room.repeats { left } else { left.min(1) };
@@ -154,22 +212,22 @@ impl Backlog {
             if taken == 0 {
                 break;
             }
-            self.unready(subject);
-            self.queues.get_mut(&subject).expect("looked up above").place = Place::Flying(taken);
-            members.push((subject, taken));
+            self.unready(line);
+            self.queues.get_mut(&line).expect("looked up above").place = Place::Flying(taken);
+            members.push((line, taken));
             count += taken;
         }
         members
     }
 
-    /// The first events of a subject, to be read or marked by the caller.
-    pub fn front_mut(&mut self, subject: SubjectId, count: usize) -> impl Iterator<Item = &mut Queued> {
-        self.queues.get_mut(&subject).into_iter().flat_map(move |queue| queue.items.iter_mut().take(count))
+    /// The first events of a line, to be read or marked by the caller.
+    pub fn front_mut(&mut self, line: Line, count: usize) -> impl Iterator<Item = &mut Queued> {
+        self.queues.get_mut(&line).into_iter().flat_map(move |queue| queue.items.iter_mut().take(count))
     }
 
-    /// Takes the first event of a subject that is in flight: it has settled.
-    pub fn pop(&mut self, subject: SubjectId) -> Option<Queued> {
-        let queue = self.queues.get_mut(&subject)?;
+    /// Takes the first event of a line that is in flight: it has settled.
+    pub fn pop(&mut self, line: Line) -> Option<Queued> {
+        let queue = self.queues.get_mut(&line)?;
         let Place::Flying(count @ 1..) = queue.place else { return None };
         let queued = queue.pop()?;
         queue.place = Place::Flying(count - 1);
@@ -179,80 +237,97 @@ impl Backlog {
         Some(queued)
     }
 
-    /// The attempt with this subject ended: what is left goes on at once, or not before `until`.
-    pub fn land(&mut self, subject: SubjectId, until: Option<Moment>) {
-        let Some(queue) = self.queues.get_mut(&subject) else { return };
+    /// The attempt with this line ended: what is left goes on at once, or not before `until`.
+    pub fn land(&mut self, line: Line, until: Option<Moment>) {
+        let Some(queue) = self.queues.get_mut(&line) else { return };
         if queue.items.is_empty() {
-            self.queues.remove(&subject);
+            self.queues.remove(&line);
             return;
         }
-        match until {
-            None => self.make_ready(subject),
+        let overtaken = queue.items.front_mut().and_then(|first| first.not_before.take());
+        match until.or(overtaken) {
+            None => self.make_ready(line),
             Some(until) => {
                 queue.place = Place::Waiting(until);
-                self.waiting.insert((until, subject));
+                self.waiting.insert((until, line));
             }
         }
     }
 
-    /// No batch with this subject in it may hold more than so many events, until one of it settles.
-    pub fn limit_batches(&mut self, subject: SubjectId, limit: usize) {
-        if let Some(queue) = self.queues.get_mut(&subject) {
+    /// No batch with this line in it may hold more than so many events, until one of it settles.
+    pub fn limit_batches(&mut self, line: Line, limit: usize) {
+        if let Some(queue) = self.queues.get_mut(&line) {
             queue.batch_limit = limit.max(1);
         }
     }
 
-    /// Takes a subject's whole queue, wherever it is.
-    pub fn take(&mut self, subject: SubjectId) -> Vec<Queued> {
-        self.unready(subject);
-        let Some(queue) = self.queues.remove(&subject) else { return Vec::new() };
+    /// Takes a line's whole queue, wherever it is.
+    pub fn take(&mut self, line: Line) -> Vec<Queued> {
+        self.unready(line);
+        let Some(queue) = self.queues.remove(&line) else { return Vec::new() };
         if let Place::Waiting(until) = queue.place {
-            self.waiting.remove(&(until, subject));
+            self.waiting.remove(&(until, line));
         }
         self.items -= queue.items.len();
         self.bytes -= queue.items.iter().map(|q| q.item.bytes as usize).sum::<usize>();
         queue.items.into()
     }
 
-    /// Whether a subject has events here.
-    pub fn has_events(&self, subject: SubjectId) -> bool {
-        self.queues.get(&subject).is_some_and(|queue| !queue.items.is_empty())
+    /// Takes one subject's events off a line whose attempt has ended; the others stay.
+    pub fn take_subject(&mut self, line: Line, subject: SubjectId) -> Vec<Queued> {
+        if line == Line::Subject(subject) {
+            return self.take(line);
+        }
+        let Some(queue) = self.queues.get_mut(&line) else { return Vec::new() };
+        debug_assert!(matches!(queue.place, Place::Flying(_)), "the line is neither ready nor waiting");
+        let (taken, left): (Vec<Queued>, Vec<Queued>) =
+            queue.items.drain(..).partition(|queued| queued.item.subject_id == subject);
+        queue.items = left.into();
+        queue.rerank();
+        self.items -= taken.len();
+        self.bytes -= taken.iter().map(|q| q.item.bytes as usize).sum::<usize>();
+        taken
     }
 
-    /// Whether events of a subject are in an attempt.
-    pub fn is_flying(&self, subject: SubjectId) -> bool {
-        self.queues.get(&subject).is_some_and(|queue| matches!(queue.place, Place::Flying(1..)))
+    /// Whether a line has events here.
+    pub fn has_events(&self, line: Line) -> bool {
+        self.queues.get(&line).is_some_and(|queue| !queue.items.is_empty())
     }
 
-    /// When the next waiting subject is due.
+    /// Whether events of a line are in an attempt.
+    pub fn is_flying(&self, line: Line) -> bool {
+        self.queues.get(&line).is_some_and(|queue| matches!(queue.place, Place::Flying(1..)))
+    }
+
+    /// When the next waiting line is due.
     pub fn deadline(&self) -> Option<Moment> {
         self.waiting.first().map(|(until, _)| *until)
     }
 
     /// Makes the subjects ready whose wait is over.
     pub fn on_time(&mut self, now: Moment) {
-        while let Some((until, subject)) = self.waiting.first().copied().filter(|(until, _)| *until <= now) {
-            self.waiting.remove(&(until, subject));
-            self.make_ready(subject);
+        while let Some((until, line)) = self.waiting.first().copied().filter(|(until, _)| *until <= now) {
+            self.waiting.remove(&(until, line));
+            self.make_ready(line);
         }
     }
 
-    fn make_ready(&mut self, subject: SubjectId) {
-        let Some(queue) = self.queues.get_mut(&subject) else { return };
+    fn make_ready(&mut self, line: Line) {
+        let Some(queue) = self.queues.get_mut(&line) else { return };
         let Some(first) = queue.items.front() else { return };
         let (rank, offset) = (queue.rank(), first.item.offset);
         queue.place = Place::Ready(rank, offset);
         self.ready_items += queue.items.len();
         self.ready_bytes += queue.items.iter().map(|q| q.item.bytes as usize).sum::<usize>();
-        self.ready.insert((rank, offset, subject));
+        self.ready.insert((rank, offset, line));
     }
 
-    fn unready(&mut self, subject: SubjectId) {
-        let Some(queue) = self.queues.get_mut(&subject) else { return };
+    fn unready(&mut self, line: Line) {
+        let Some(queue) = self.queues.get_mut(&line) else { return };
         let Place::Ready(rank, offset) = queue.place else { return };
         queue.place = Place::Flying(0);
         self.ready_items -= queue.items.len();
         self.ready_bytes -= queue.items.iter().map(|q| q.item.bytes as usize).sum::<usize>();
-        self.ready.remove(&(rank, offset, subject));
+        self.ready.remove(&(rank, offset, line));
     }
 }

@@ -1,4 +1,4 @@
-//! What does an answer mean, item by item? A pure table; `docs/reference/delivery.md` is its public form.
+//! What does an answer mean, item by item? The subscriber's own rules ([`super::answers`]), then a pure table; `docs/reference/delivery.md` is its public form.
 //!
 //! The rows follow the CloudEvents HTTP WebHook specification (410, 415, 429, no redirects) and Knative's
 //! retry table (no response, 404, 408, 409, 429, 5xx). 401 and 403 retry: a wrong token is the operator's
@@ -10,40 +10,106 @@ use writ_model::delivery::{Answer, Fault, HttpAnswer, Outcome};
 use writ_model::id::AnswerDigest;
 use writ_model::time::Timestamp;
 
+use super::answers::{Meaning, Rules, Seen};
 use super::breaker::Health;
 use super::http_date;
 
-/// One outcome per item of the attempt. `wall` is read against a `Retry-After` date when the answer has no
-/// `Date` of its own.
-pub fn outcomes(answer: &Answer, items: usize, wall: Timestamp) -> Vec<Outcome> {
-    match answer {
-        Answer::PerItem(answers) if answers.len() == items => {
-            answers.iter().map(|each| outcome(each, wall)).collect()
+/// What an answer is judged by.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    /// The subscriber's own rules, before the table.
+    pub rules: &'a Rules,
+    /// Read against a `Retry-After` date when the answer has no `Date` of its own.
+    pub wall: Timestamp,
+}
+
+/// One outcome per item of an attempt, and whether the subscriber told the items apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// In the order of the items.
+    pub outcomes: Vec<Outcome>,
+    /// Each item has an answer of its own.
+    pub is_itemised: bool,
+}
+
+impl Verdict {
+    /// Whether a batch was refused as a whole, so that one event of it may be to blame.
+    pub fn is_whole_rejection(&self) -> bool {
+        let all = self.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Rejected { .. }));
+        !self.is_itemised && self.outcomes.len() > 1 && all
+    }
+}
+
+impl Judge<'_> {
+    /// What an answer to so many items means.
+    pub fn verdict(self, answer: &Answer, items: usize) -> Verdict {
+        let whole = |outcome| Verdict { outcomes: vec![outcome; items], is_itemised: false };
+        match answer {
+            Answer::PerItem(answers) if answers.len() == items => {
+                let outcomes = answers.iter().map(|each| self.outcome(each)).collect();
+                Verdict { outcomes, is_itemised: true }
+            }
+            Answer::Http(http) => self.http(http, items),
+            Answer::PerItem(_) | Answer::Durable | Answer::Failed(_) => whole(self.outcome(answer)),
         }
-        Answer::PerItem(_) | Answer::Http(_) | Answer::Durable | Answer::Failed(_) => {
-            vec![outcome(answer, wall); items]
+    }
+
+    fn outcome(self, answer: &Answer) -> Outcome {
+        match answer {
+            Answer::Durable => Outcome::Acknowledged,
+            Answer::Http(http) => {
+                let body = self.rules.body(http);
+                self.seen(Seen { status: http.status, http, body: body.as_ref() })
+            }
+            Answer::Failed(fault) => failed(*fault),
+            // Not one answer per item, so nobody knows which item it means.
+            Answer::PerItem(_) => Outcome::Retry { cause: "answer_count".to_owned() },
+        }
+    }
+
+    /// An answer whose body may hold a result for each item.
+    fn http(self, http: &HttpAnswer, items: usize) -> Verdict {
+        let body = self.rules.body(http);
+        let Some(results) = self.rules.results(http, body.as_ref()) else {
+            let outcome = self.seen(Seen { status: http.status, http, body: body.as_ref() });
+            return Verdict { outcomes: vec![outcome; items], is_itemised: false };
+        };
+        if results.len() != items {
+            let outcome = Outcome::Retry { cause: "answer_count".to_owned() };
+            return Verdict { outcomes: vec![outcome; items], is_itemised: false };
+        }
+        let result = |(status, body)| self.seen(Seen { status, http, body: Some(body) });
+        Verdict { outcomes: results.into_iter().map(result).collect(), is_itemised: true }
+    }
+
+    /// The rules first, then the table.
+    fn seen(self, seen: Seen<'_>) -> Outcome {
+        let status = seen.status;
+        let Some((number, meaning)) = self.rules.judge(seen) else {
+            return table(status, seen.http, self.wall);
+        };
+        let cause = format!("http_{status}/rule_{number}");
+        match meaning {
+            Meaning::Acknowledged => Outcome::Acknowledged,
+            Meaning::Retry => Outcome::Retry { cause },
+            Meaning::Rejected => Outcome::Rejected { cause },
+            Meaning::Throttled => Outcome::Throttled { cause, wait: retry_after(seen.http, self.wall) },
+            Meaning::Gone => Outcome::SubscriberGone,
         }
     }
 }
 
-fn outcome(answer: &Answer, wall: Timestamp) -> Outcome {
-    match answer {
-        Answer::Durable => Outcome::Acknowledged,
-        Answer::Http(http) => status(http, wall),
-        Answer::Failed(fault) => failed(*fault),
-        // Not one answer per item, so nobody knows which item it means.
-        Answer::PerItem(_) => Outcome::Retry { cause: "answer_count".to_owned(), wait: None },
-    }
-}
-
-fn status(http: &HttpAnswer, wall: Timestamp) -> Outcome {
-    let cause = format!("http_{}", http.status);
-    match http.status {
+fn table(status: u16, http: &HttpAnswer, wall: Timestamp) -> Outcome {
+    let cause = format!("http_{status}");
+    match status {
         200..=299 => Outcome::Acknowledged,
         410 => Outcome::SubscriberGone,
-        401 | 403 | 404 | 408 | 409 | 425 | 429 | 500..=599 => {
-            Outcome::Retry { cause, wait: retry_after(http, wall) }
-        }
+        429 => Outcome::Throttled { cause, wait: retry_after(http, wall) },
+        503 => match retry_after(http, wall) {
+            Some(wait) => Outcome::Throttled { cause, wait: Some(wait) },
+            None => Outcome::Retry { cause },
+        },
+        401 | 403 | 404 | 408 | 409 | 425 | 500..=599 => Outcome::Retry { cause },
         _ => Outcome::Rejected { cause },
     }
 }
@@ -58,17 +124,14 @@ fn failed(fault: Fault) -> Outcome {
         | Fault::SendBroken
         | Fault::AnswerBroken
         | Fault::Timeout
-        | Fault::LocalSink => Outcome::Retry { cause, wait: None },
+        | Fault::LocalSink => Outcome::Retry { cause },
         Fault::Unsendable => Outcome::Rejected { cause },
     }
 }
 
-/// The wait in a `Retry-After` of 429 or 503, in either form (RFC 9110 section 10.2.3). A date in the past
+/// The wait in a `Retry-After`, in either form (RFC 9110 section 10.2.3). A date in the past
 /// is no wait; what is neither form is ignored.
 fn retry_after(http: &HttpAnswer, wall: Timestamp) -> Option<Duration> {
-    if http.status != 429 && http.status != 503 {
-        return None;
-    }
     let text = http.retry_after.as_deref()?.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         // More digits than fit are a longer wait than any bound.
@@ -88,9 +151,8 @@ pub fn health(outcomes: &[Outcome]) -> Health {
             Outcome::Acknowledged | Outcome::Rejected { .. } | Outcome::SubscriberGone => {
                 return Health::Works;
             }
-            Outcome::Retry { wait: Some(_), .. } => {}
-            Outcome::Retry { cause, wait: None } if cause == "http_429" => {}
-            Outcome::Retry { wait: None, .. } => health = Health::Fails,
+            Outcome::Throttled { .. } => {}
+            Outcome::Retry { .. } => health = Health::Fails,
         }
     }
     health
@@ -101,16 +163,13 @@ pub fn wait(outcomes: &[Outcome]) -> Option<Duration> {
     outcomes
         .iter()
         .filter_map(|outcome| match outcome {
-            Outcome::Retry { wait, .. } => *wait,
-            Outcome::Acknowledged | Outcome::Rejected { .. } | Outcome::SubscriberGone => None,
+            Outcome::Throttled { wait, .. } => *wait,
+            Outcome::Acknowledged
+            | Outcome::Retry { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::SubscriberGone => None,
         })
         .max()
-}
-
-/// Whether a batch was refused as a whole, so that one event of it may be to blame.
-pub fn is_whole_rejection(answer: &Answer, outcomes: &[Outcome]) -> bool {
-    let per_item = matches!(answer, Answer::PerItem(_));
-    !per_item && outcomes.len() > 1 && outcomes.iter().all(|o| matches!(o, Outcome::Rejected { .. }))
 }
 
 /// SHA-256 of the response body of one item, where there was one.
@@ -127,11 +186,18 @@ pub fn answer_sha256(answer: &Answer, item: usize) -> Option<AnswerDigest> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use writ_model::delivery::AnswerBody;
+
     use super::*;
 
     fn http(status: u16, retry_after: Option<&str>, date: Option<&str>) -> Answer {
         let [retry_after, date] = [retry_after, date].map(|text| text.map(str::to_owned));
-        Answer::Http(HttpAnswer { status, retry_after, date, body_sha256: None })
+        Answer::Http(HttpAnswer { status, retry_after, date, ..HttpAnswer::default() })
+    }
+
+    fn outcomes(answer: &Answer, items: usize, wall: Timestamp) -> Vec<Outcome> {
+        Judge { rules: &Rules::default(), wall }.verdict(answer, items).outcomes
     }
 
     fn one(answer: &Answer) -> Outcome {
@@ -140,15 +206,16 @@ mod tests {
 
     #[test]
     fn every_status_has_the_row_that_the_reference_prints() {
-        let retried = [401, 403, 404, 408, 409, 425, 429];
+        let retried = [401, 403, 404, 408, 409, 425];
         for status in 100..1000 {
             let got = one(&http(status, None, None));
             let cause = format!("http_{status}");
             let expected = match status {
                 200..=299 => Outcome::Acknowledged,
                 410 => Outcome::SubscriberGone,
-                500..=599 => Outcome::Retry { cause, wait: None },
-                s if retried.contains(&s) => Outcome::Retry { cause, wait: None },
+                429 => Outcome::Throttled { cause, wait: None },
+                500..=599 => Outcome::Retry { cause },
+                s if retried.contains(&s) => Outcome::Retry { cause },
                 _ => Outcome::Rejected { cause },
             };
             assert_eq!(got, expected);
@@ -159,7 +226,7 @@ mod tests {
     fn only_an_event_that_cannot_be_sent_is_a_rejecting_fault() {
         use Fault::*;
         for fault in [Resolve, AddressRefused, Connect, Tls, SendBroken, AnswerBroken, Timeout, LocalSink] {
-            assert!(matches!(one(&Answer::Failed(fault)), Outcome::Retry { wait: None, .. }));
+            assert!(matches!(one(&Answer::Failed(fault)), Outcome::Retry { .. }));
         }
         assert!(matches!(one(&Answer::Failed(Unsendable)), Outcome::Rejected { .. }));
     }
@@ -198,5 +265,48 @@ mod tests {
         assert_eq!(health(&[one(&http(503, Some("1"), None))]), Health::Unknown);
         assert_eq!(health(&[one(&http(503, None, None))]), Health::Fails);
         assert_eq!(health(&[one(&http(422, None, None))]), Health::Works);
+    }
+
+    fn rules(rules: serde_json::Value, items: Option<serde_json::Value>) -> Rules {
+        let read = |items| serde_json::from_value(items).expect("items");
+        Rules { rules: serde_json::from_value(rules).expect("rules"), items: items.map(read) }
+    }
+
+    fn judged(rules: &Rules, status: u16, body: &str, items: usize) -> Verdict {
+        let body = Some(AnswerBody::new(body.as_bytes().to_vec()));
+        let http = HttpAnswer { status, body, retry_after: Some("7".into()), ..HttpAnswer::default() };
+        Judge { rules, wall: Timestamp(0) }.verdict(&Answer::Http(http), items)
+    }
+
+    #[test]
+    fn a_rule_stands_before_the_table_and_its_number_is_in_the_cause() {
+        let failing = json!([{ "status": 200, "body": { "at": "/ok", "equals": false }, "then": "retry" }]);
+        let failing = rules(failing, None);
+        let bad = judged(&failing, 200, r#"{"ok": false}"#, 1).outcomes;
+        assert_eq!(bad, [Outcome::Retry { cause: "http_200/rule_1".into() }]);
+        assert_eq!(health(&bad), Health::Fails);
+        assert_eq!(judged(&failing, 200, r#"{"ok": true}"#, 1).outcomes, [Outcome::Acknowledged]);
+        let throttling = rules(json!([{ "status": 420, "then": "throttled" }]), None);
+        let slow = judged(&throttling, 420, "", 1).outcomes;
+        assert_eq!((wait(&slow), health(&slow)), (Some(Duration::from_secs(7)), Health::Unknown));
+    }
+
+    #[test]
+    fn an_array_in_the_body_gives_each_item_its_own_outcome() {
+        let duplicate = json!([{ "body": { "at": "/code", "equals": "DUPLICATE" }, "then": "acknowledged" }]);
+        let rules = rules(duplicate, Some(json!({ "at": "/results", "status": "/status" })));
+        let body = r#"{"results": [{"status": 200}, {"status": 400, "code": "DUPLICATE"}, {"status": 400}]}"#;
+        let verdict = judged(&rules, 200, body, 3);
+        let rejected = Outcome::Rejected { cause: "http_400".into() };
+        assert_eq!(verdict.outcomes, [Outcome::Acknowledged, Outcome::Acknowledged, rejected]);
+        let short = judged(&rules, 200, body, 2).outcomes;
+        assert!(short.iter().all(|one| *one == Outcome::Retry { cause: "answer_count".into() }));
+    }
+
+    #[test]
+    fn items_that_are_all_refused_one_by_one_are_no_refused_batch() {
+        let rules = rules(json!([]), Some(json!({ "at": "", "status": "" })));
+        assert!(!judged(&rules, 200, "[400, 422]", 2).is_whole_rejection());
+        assert!(judged(&rules, 400, "[400, 422]", 2).is_whole_rejection());
     }
 }

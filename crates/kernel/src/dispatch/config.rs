@@ -1,11 +1,14 @@
 //! What a lane is given: an operator's settings, what the journal holds of it, and its states.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use writ_model::control::Cursor;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 
-use super::{breaker, ledger, rate, retry};
+use super::answers::Rules;
+use super::line::Order;
+use super::{breaker, due, ledger, rate, retry};
 
 /// How a subscriber takes batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +19,8 @@ pub struct Batching {
     pub bytes_max: usize,
     /// How long a standard event may wait for company; express events do not wait.
     pub linger: Duration,
-    /// Several events of one subject may share a request, in order. False for receivers that apply a
-    /// request's events out of order.
+    /// Several events of one line may share a request, in order. False for receivers that apply a request's
+    /// events out of order.
     pub subject_repeats: bool,
 }
 
@@ -32,6 +35,10 @@ impl Default for Batching {
 pub struct Config {
     /// Whose lane.
     pub subscriber: SubscriberName,
+    /// What waits for what.
+    pub order: Order,
+    /// By when events should be delivered.
+    pub due: due::Times,
     /// Requests in flight at once.
     pub in_flight_max: usize,
     /// Events in flight at once, over all requests; a request takes no more than is left.
@@ -44,6 +51,8 @@ pub struct Config {
     pub window_bytes: usize,
     /// Batches.
     pub batching: Batching,
+    /// What its answers mean, before the table.
+    pub answers: Rules,
     /// Retries.
     pub retry: retry::Policy,
     /// The breaker.
@@ -57,12 +66,15 @@ impl Config {
     pub fn new(subscriber: SubscriberName) -> Self {
         Self {
             subscriber,
+            order: Order::default(),
+            due: due::Times::default(),
             in_flight_max: 8,
             events_in_flight_max: usize::MAX,
             rate: rate::Policy::default(),
             window_items: 4096,
             window_bytes: 16 << 20,
             batching: Batching::default(),
+            answers: Rules::default(),
             retry: retry::Policy::default(),
             breaker: breaker::Policy::default(),
             cursor: ledger::Policy::default(),
@@ -81,6 +93,9 @@ pub struct Recovered {
     pub state: Option<String>,
     /// Every parked subject with its last dead letter.
     pub parked: Vec<(SubjectId, Offset)>,
+    /// Those of them with dead letters that were parked without the later events of the subject: what stands
+    /// between them may be open.
+    pub scattered: BTreeSet<SubjectId>,
 }
 
 /// Whether a lane does anything.

@@ -9,7 +9,7 @@
 //! The dead letters themselves are in the store. New events of a parked subject join them, so a sequence
 //! has no holes; a redrive that ends before the last of them reads again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use writ_model::id::{Offset, SubjectId};
 
@@ -36,6 +36,10 @@ struct Sequence {
     stage: Stage,
     actor: String,
     discard: Option<String>,
+    /// An event joined since the round under way was asked for; without order it may stand anywhere.
+    has_joined: bool,
+    /// Some of its dead letters were parked alone.
+    is_scattered: bool,
 }
 
 /// What is to be done after a redriven round.
@@ -57,9 +61,12 @@ pub struct Parked {
 
 impl Parked {
     /// From what the journal holds: each parked subject with its last dead letter.
-    pub fn new(subjects: Vec<(SubjectId, Offset)>) -> Self {
+    pub fn new(subjects: Vec<(SubjectId, Offset)>, scattered: &BTreeSet<SubjectId>) -> Self {
         let mut parked = Self::default();
-        subjects.into_iter().for_each(|(subject, last)| parked.park(subject, last));
+        for (subject, last) in subjects {
+            parked.park(subject, last);
+            parked.subjects.entry(subject).and_modify(|one| one.is_scattered = scattered.contains(&subject));
+        }
         parked
     }
 
@@ -78,6 +85,16 @@ impl Parked {
         self.subjects.get(&subject).map(|sequence| sequence.last)
     }
 
+    /// Whether events may be open between the subject's dead letters.
+    pub fn is_scattered(&self, subject: SubjectId) -> bool {
+        self.subjects.get(&subject).is_some_and(|sequence| sequence.is_scattered)
+    }
+
+    /// Whether an event joined the sequence since its round was asked for.
+    pub fn has_joined(&self, subject: SubjectId) -> bool {
+        self.subjects.get(&subject).is_some_and(|sequence| sequence.has_joined)
+    }
+
     /// Who redrives the subject.
     pub fn actor(&self, subject: SubjectId) -> String {
         self.subjects.get(&subject).map_or_else(String::new, |sequence| sequence.actor.clone())
@@ -85,9 +102,17 @@ impl Parked {
 
     /// An event of the subject joined the dead letters.
     pub fn park(&mut self, subject: SubjectId, offset: Offset) {
-        let fresh = || Sequence { last: offset, stage: Stage::Parked, actor: String::new(), discard: None };
+        let fresh = || Sequence {
+            last: offset,
+            stage: Stage::Parked,
+            actor: String::new(),
+            discard: None,
+            has_joined: false,
+            is_scattered: false,
+        };
         let sequence = self.subjects.entry(subject).or_insert_with(fresh);
         sequence.last = sequence.last.max(offset);
+        sequence.has_joined = true;
     }
 
     /// An operator wants the subject redriven. Asking again while it is under way changes nothing.
@@ -109,6 +134,7 @@ impl Parked {
             let Some(sequence) = self.subjects.get_mut(&subject) else { continue };
             if sequence.stage == Stage::Wanted {
                 sequence.stage = Stage::Reading;
+                sequence.has_joined = false;
                 self.active += 1;
                 return Some(subject);
             }
@@ -126,11 +152,16 @@ impl Parked {
         waits
     }
 
-    /// Every event of the round, up to `through`, was acknowledged.
+    /// Every event of the round, up to `through`, was acknowledged. Changes nothing when the round has failed
+    /// already: one answer may hold both.
     pub fn round_done(&mut self, subject: SubjectId, through: Offset) -> Next {
         let Some(sequence) = self.subjects.get_mut(&subject) else { return Next::Free };
-        if sequence.last > through {
+        if sequence.stage != Stage::Redriving {
+            return Next::Free;
+        }
+        if sequence.last > through || sequence.has_joined {
             sequence.stage = Stage::Reading;
+            sequence.has_joined = false;
             return Next::Read;
         }
         self.free(subject);
@@ -178,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_redrive_that_is_asked_for_twice_runs_once() {
-        let mut parked = Parked::new(vec![(subject(1), Offset(9))]);
+        let mut parked = Parked::new(vec![(subject(1), Offset(9))], &BTreeSet::new());
         parked.want(subject(1), "ada".into());
         parked.want(subject(1), "bob".into());
         assert_eq!(parked.start_next(), Some(subject(1)));
@@ -190,7 +221,7 @@ mod tests {
     #[test]
     fn only_so_many_sequences_are_redriven_at_once() {
         let all = (0..40).map(|n| (subject(n), Offset(1))).collect();
-        let mut parked = Parked::new(all);
+        let mut parked = Parked::new(all, &BTreeSet::new());
         (0..40).for_each(|n| parked.want(subject(n), "ada".into()));
         let started = std::iter::from_fn(|| parked.start_next()).count();
         assert_eq!(started, REDRIVES_MAX);
@@ -199,8 +230,21 @@ mod tests {
     }
 
     #[test]
+    fn a_round_that_failed_is_not_done_by_what_was_acknowledged_before_the_failure() {
+        let mut parked = Parked::new(vec![(subject(1), Offset(9))], &BTreeSet::new());
+        for _ in 0..2 {
+            parked.want(subject(1), "ada".into());
+            assert_eq!(parked.start_next(), Some(subject(1)));
+            parked.read(subject(1));
+            parked.round_failed(subject(1));
+            assert_eq!(parked.round_done(subject(1), Offset(3)), Next::Free);
+        }
+        assert_eq!(parked.count(), 1);
+    }
+
+    #[test]
     fn an_event_that_joins_during_a_round_makes_another_round() {
-        let mut parked = Parked::new(vec![(subject(1), Offset(9))]);
+        let mut parked = Parked::new(vec![(subject(1), Offset(9))], &BTreeSet::new());
         parked.want(subject(1), "ada".into());
         parked.start_next();
         parked.read(subject(1));

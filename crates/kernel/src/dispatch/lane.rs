@@ -67,7 +67,7 @@ impl Lane {
         };
         let mut lane = Self::at(given, config, Position::new(watermark, done));
         lane.state = State::recovered(recovered.state.as_deref());
-        lane.parked = Parked::new(recovered.parked);
+        lane.parked = Parked::new(recovered.parked, &recovered.scattered);
         lane
     }
 
@@ -159,9 +159,10 @@ impl Lane {
         if item.permit == PermitVerdict::Denied {
             return self.settle(turn, item.offset, SettledAs::Withheld, 0, None);
         }
-        match self.parked.last(item.subject_id) {
+        let order = self.config.order;
+        match self.parked.last(item.subject_id).filter(|_| order.parks_later()) {
             Some(last) => self.join_dead_letters(turn, item, last),
-            None => self.backlog.push(self.queued(item, false)),
+            None => self.backlog.push(order.line(&item), self.queued(item, false)),
         }
     }
 
@@ -169,7 +170,17 @@ impl Lane {
         let subscriber = &self.config.subscriber;
         let delivery_id =
             self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
-        Queued { item, delivery_id, attempts: 0, charged: 0, first_attempt: None, is_redriven }
+        let due = self.config.due.due(item.change_type, item.recorded_at);
+        Queued {
+            item,
+            delivery_id,
+            due,
+            attempts: 0,
+            charged: 0,
+            first_attempt: None,
+            not_before: None,
+            is_redriven,
+        }
     }
 
     /// One event is done at this lane; told with the next [`Lane::tell`].

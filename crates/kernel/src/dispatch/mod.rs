@@ -7,6 +7,7 @@
 pub mod lane;
 
 mod answer;
+pub mod answers;
 pub mod attempt;
 pub mod backlog;
 pub mod breaker;
@@ -14,8 +15,11 @@ pub mod classify;
 mod config;
 pub mod cursor;
 pub mod dead_letter;
+pub mod due;
 mod http_date;
 pub mod ledger;
+pub mod line;
+pub mod overtake;
 pub mod pace;
 mod parent;
 mod parking;
@@ -28,8 +32,8 @@ use std::time::Duration;
 
 use writ_model::control::{ControlFact, SettledBatch};
 use writ_model::delivery::{Answer, AttemptId};
-use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubjectId};
-use writ_model::taxonomy::{ChangeType, PriorityClass};
+use writ_model::id::{DeliveryId, EventId, Generation, Offset, Slot, SourceName, SubjectId};
+use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
 
 use crate::gate::permit::PermitVerdict;
@@ -51,10 +55,14 @@ pub struct Item {
     pub source: SourceName,
     /// Orders it.
     pub subject_id: SubjectId,
+    /// The subject's slot.
+    pub slot: Slot,
     /// Which life of the subject.
     pub generation: Generation,
     /// What it is about.
     pub change_type: ChangeType,
+    /// What happened to the record.
+    pub operation: Operation,
     /// Express goes first.
     pub class: PriorityClass,
     /// When it was admitted.

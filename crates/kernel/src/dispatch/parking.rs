@@ -1,5 +1,5 @@
 //! How events enter and leave the dead letters of a lane. The sequence of one subject is entered and left
-//! in offset order, and the live cursor never looks at it.
+//! in offset order, and the live cursor never looks at it. A lane without order parks events alone.
 
 use writ_model::control::{ControlFact, DeadLetter, DeadLetterClosed};
 use writ_model::delivery::SettledAs;
@@ -9,6 +9,7 @@ use writ_model::time::Moment;
 use super::backlog::Queued;
 use super::dead_letter::{Next, REDRIVE_ITEMS_MAX};
 use super::lane::Lane;
+use super::line::Line;
 use super::parent::Turn;
 use super::{Effect, Item, Note};
 use crate::gate::permit::PermitVerdict;
@@ -16,18 +17,33 @@ use crate::gate::permit::PermitVerdict;
 /// The cause of an event that is only there because an earlier one of its subject is.
 const BEHIND: &str = "behind";
 
+/// Which part of a sequence leaves the dead letters.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// `None`: from its beginning.
+    from: Option<Offset>,
+    through: Offset,
+}
+
+impl Left {
+    fn through(through: Offset) -> Self {
+        Self { from: None, through }
+    }
+}
+
 impl Lane {
-    /// The subject's first event will not be delivered. Gives a moment to try again only when there is no
-    /// room to park it.
-    pub(super) fn give_up(&mut self, turn: &mut Turn<'_>, subject: SubjectId, cause: &str) -> Option<Moment> {
-        let first = self.backlog.front_mut(subject, 1).next()?;
+    /// The line's first event will not be delivered. Gives a moment to try again only when there is no room
+    /// to park it.
+    pub(super) fn give_up(&mut self, turn: &mut Turn<'_>, line: Line, cause: &str) -> Option<Moment> {
+        let first = self.backlog.front_mut(line, 1).next()?;
         let (offset, is_redriven) = (first.item.offset, first.is_redriven);
+        let subject = first.item.subject_id;
         if self.replay.is_some() {
-            self.pass_over(turn, subject);
+            self.pass_over(turn, line);
         } else if is_redriven {
             self.stay_parked(turn, subject, cause);
         } else if self.parked.has_room() {
-            self.park(turn, subject, cause);
+            self.park(turn, line, subject, cause);
         } else {
             self.note(turn, Note::DeadLettersFull);
             return Some(turn.now.moment.after(self.config.retry.cap));
@@ -38,16 +54,20 @@ impl Lane {
 
     /// Earlier acknowledgements of the subject are told first: after a crash its dead letters must not be
     /// taken for everything that it had.
-    fn park(&mut self, turn: &mut Turn<'_>, subject: SubjectId, cause: &str) {
+    fn park(&mut self, turn: &mut Turn<'_>, line: Line, subject: SubjectId, cause: &str) {
         if !self.ledger.is_empty() {
             self.tell(turn);
         }
         let mut cause = cause;
-        for queued in self.backlog.take(subject) {
+        for queued in self.backlog.take_subject(line, subject) {
             self.enter(turn, &queued, cause);
             let offset = queued.item.offset;
             self.settle(turn, offset, SettledAs::DeadLettered, queued.attempts, None);
             cause = BEHIND;
+        }
+        if !self.config.order.parks_later() {
+            // In one commit with the dead letter: nothing else keeps a restart from sending the event again.
+            self.tell(turn);
         }
     }
 
@@ -65,29 +85,30 @@ impl Lane {
             cause: cause.to_owned(),
             attempts: queued.attempts,
             at: turn.now.wall,
+            alone: !self.config.order.parks_later() || self.parked.is_scattered(item.subject_id),
         }));
     }
 
     /// A new event of a parked subject. One at or before its last dead letter was journaled by an earlier
-    /// run whose cursor was not, or was acknowledged before it.
+    /// run whose cursor was not, or was acknowledged before it; unless the dead letters were parked alone.
     pub(super) fn join_dead_letters(&mut self, turn: &mut Turn<'_>, item: Item, last: Offset) {
         let offset = item.offset;
-        if offset > last {
+        if offset > last || self.parked.is_scattered(item.subject_id) {
             let queued = self.queued(item, false);
             self.enter(turn, &queued, BEHIND);
         }
         self.settle(turn, offset, SettledAs::DeadLettered, 0, None);
     }
 
-    fn pass_over(&mut self, turn: &mut Turn<'_>, subject: SubjectId) {
-        if let Some(queued) = self.backlog.pop(subject) {
+    fn pass_over(&mut self, turn: &mut Turn<'_>, line: Line) {
+        if let Some(queued) = self.backlog.pop(line) {
             self.settle(turn, queued.item.offset, SettledAs::DeadLettered, queued.attempts, None);
         }
     }
 
     /// A redriven event failed again: the rest of its round waits in the store, as before.
     fn stay_parked(&mut self, turn: &mut Turn<'_>, subject: SubjectId, cause: &str) {
-        if let Some(first) = self.backlog.take(subject).first() {
+        if let Some(first) = self.backlog.take(Line::Subject(subject)).first() {
             self.enter(turn, first, cause);
         }
         self.parked.round_failed(subject);
@@ -114,34 +135,46 @@ impl Lane {
             through = Some(item.offset);
             // One that policy has come to deny leaves with the next that is delivered.
             if matches!(item.permit, PermitVerdict::Granted(_)) {
-                self.backlog.push(self.queued(item, true));
+                self.backlog.push(Line::Subject(subject), self.queued(item, true));
             }
         }
-        if let Some(through) = through.filter(|_| !self.backlog.has_events(subject)) {
-            self.close_dead_letters(turn, subject, through, "redriven", None);
+        if let Some(through) = through.filter(|_| !self.backlog.has_events(Line::Subject(subject))) {
+            // What joined after this answer was read is not in it.
+            if !self.parked.has_joined(subject) {
+                self.close_dead_letters(turn, subject, Left::through(through), "redriven", None);
+            }
             self.end_round(turn, subject, through);
         }
     }
 
+    /// A redriven event was delivered. In a lane with order what stood before it was, or is denied; without
+    /// order an earlier event of the subject may have been parked meanwhile.
+    pub(super) fn leave_dead_letters(&mut self, turn: &mut Turn<'_>, subject: SubjectId, offset: Offset) {
+        let from = (!self.config.order.parks_later()).then_some(offset);
+        let left = Left { from, through: offset };
+        self.close_dead_letters(turn, subject, left, "redriven", None);
+    }
+
     pub(super) fn discard(&mut self, turn: &mut Turn<'_>, subject: SubjectId, actor: String) {
-        if self.backlog.is_flying(subject) {
+        if self.backlog.is_flying(Line::Subject(subject)) {
             return self.parked.discard_later(subject, actor);
         }
         let Some(last) = self.parked.last(subject) else { return };
-        self.backlog.take(subject);
-        self.close_dead_letters(turn, subject, last, "discarded", Some(actor));
+        self.backlog.take(Line::Subject(subject));
+        self.close_dead_letters(turn, subject, Left::through(last), "discarded", Some(actor));
         self.parked.free(subject);
     }
 
-    /// Looks at a subject whose attempt ended: a round may be through, a discard may wait.
-    pub(super) fn after_landing(&mut self, turn: &mut Turn<'_>, subject: SubjectId, through: Option<Offset>) {
+    /// Looks at a line whose attempt ended: a round may be through, a discard may wait.
+    pub(super) fn after_landing(&mut self, turn: &mut Turn<'_>, line: Line, through: Option<Offset>) {
+        let Line::Subject(subject) = line else { return };
         if self.parked.last(subject).is_none() {
             return;
         }
         if let Some(actor) = self.parked.take_discard(subject) {
             return self.discard(turn, subject, actor);
         }
-        if let Some(through) = through.filter(|_| !self.backlog.has_events(subject)) {
+        if let Some(through) = through.filter(|_| !self.backlog.has_events(line)) {
             self.end_round(turn, subject, through);
         }
     }
@@ -153,18 +186,19 @@ impl Lane {
         }
     }
 
-    pub(super) fn close_dead_letters(
+    fn close_dead_letters(
         &mut self,
         turn: &mut Turn<'_>,
         subject: SubjectId,
-        through: Offset,
+        left: Left,
         how: &str,
         actor: Option<String>,
     ) {
         let closed = DeadLetterClosed {
             subscriber: self.config.subscriber.clone(),
             subject_id: subject,
-            through,
+            from: left.from,
+            through: left.through,
             how: how.to_owned(),
             actor: actor.unwrap_or_else(|| self.parked.actor(subject)),
             at: turn.now.wall,

@@ -1,12 +1,12 @@
 //! What a lane does whenever something changed: wake what is due, send what may be sent, read on.
 
-use writ_model::id::SubjectId;
 use writ_model::time::Moment;
 
 use super::attempt::Delivery;
 use super::backlog::Room;
 use super::breaker::Pass;
 use super::lane::{Lane, State};
+use super::line::Line;
 use super::parent::Turn;
 use super::{Attempt, Effect, Note};
 use crate::gate::permit::PermitVerdict;
@@ -17,10 +17,10 @@ pub const READ_ITEMS_MAX: usize = 1024;
 /// A lane reads on when this share of its window is free: fewer, larger reads.
 const READ_SHARE: usize = 8;
 
-/// One attempt under way: its subjects, each with how many of its first events.
+/// One attempt under way: its lines, each with how many of its first events.
 #[derive(Debug, Clone)]
 pub(super) struct Flight {
-    pub(super) members: Vec<(SubjectId, usize)>,
+    pub(super) members: Vec<(Line, usize)>,
     pub(super) pass: Pass,
 }
 
@@ -132,7 +132,7 @@ impl Lane {
         let spent = purse.spent();
         turn.rate.spend(turn.now.moment, spent);
         let deliveries: Vec<Delivery> =
-            members.iter().flat_map(|(subject, count)| self.deliveries(turn, *subject, *count)).collect();
+            members.iter().flat_map(|(line, count)| self.deliveries(turn, *line, *count)).collect();
         debug_assert!(!deliveries.is_empty(), "a ready backlog gives at least one event");
         self.linger_until = None;
         self.pace.sent(turn.now.moment, deliveries.len());
@@ -142,8 +142,8 @@ impl Lane {
         turn.effects.push(Effect::Send(Attempt { id, lane: self.given.id, deliveries }));
     }
 
-    fn deliveries(&mut self, turn: &Turn<'_>, subject: SubjectId, count: usize) -> Vec<Delivery> {
-        let front = self.backlog.front_mut(subject, count);
+    fn deliveries(&mut self, turn: &Turn<'_>, line: Line, count: usize) -> Vec<Delivery> {
+        let front = self.backlog.front_mut(line, count);
         front
             .filter_map(|queued| {
                 let PermitVerdict::Granted(permit) = &queued.item.permit else { return None };

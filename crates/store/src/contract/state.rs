@@ -26,6 +26,7 @@ pub fn all<S: State>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S) {
     the_last_fact_of_a_kind_is_the_one_that_is_read(&fresh());
     dead_letters_are_listed_in_sequence_order_and_counted(&fresh());
     closing_a_sequence_removes_its_letters_through_the_offset(&fresh());
+    closing_a_part_of_a_sequence_leaves_what_stands_before_it(&fresh());
     a_sequence_of_many_letters_closes_whole(&fresh());
     an_event_is_open_until_it_is_finalised(&fresh());
     an_event_settled_after_it_was_finalised_keeps_the_acknowledgement(&fresh());
@@ -97,6 +98,7 @@ fn dead_letter(to: &str, subject_number: u64, event_offset: u64) -> DeadLetter {
         cause: "http_422".to_owned(),
         attempts: 3,
         at: Timestamp(5),
+        alone: false,
     }
 }
 
@@ -106,6 +108,7 @@ fn closed(offset: u64, to: &str, subject_number: u64, through: u64) -> Record {
         ControlFact::DeadLetterClosed(DeadLetterClosed {
             subscriber: subscriber(to),
             subject_id: subject(subject_number),
+            from: None,
             through: Offset(through),
             how: "redriven".to_owned(),
             actor: "operator".to_owned(),
@@ -257,6 +260,16 @@ fn closing_a_sequence_removes_its_letters_through_the_offset(state: &impl State)
     assert_eq!(state.dead_letter_count(&subscriber("ads")).unwrap(), 1);
     apply(state, &[closed(6, "shop", 1, 84), closed(7, "shop", 1, 84), letter(8, "shop", 1, 84)]);
     assert_eq!(offsets(&state.dead_letters(&shop, None, 9).unwrap()), [84, 81]);
+    assert_eq!(state.dead_letter_count(&shop).unwrap(), 2);
+}
+
+fn closing_a_part_of_a_sequence_leaves_what_stands_before_it(state: &impl State) {
+    let shop = subscriber("shop");
+    apply(state, &[letter(0, "shop", 1, 80), letter(1, "shop", 1, 82), letter(2, "shop", 1, 84)]);
+    let Record::Fact(at, ControlFact::DeadLetterClosed(whole)) = closed(3, "shop", 1, 82) else { return };
+    let part = DeadLetterClosed { from: Some(Offset(82)), ..whole };
+    apply(state, &[Record::Fact(at, ControlFact::DeadLetterClosed(part))]);
+    assert_eq!(offsets(&state.dead_letters(&shop, None, 9).unwrap()), [80, 84]);
     assert_eq!(state.dead_letter_count(&shop).unwrap(), 2);
 }
 

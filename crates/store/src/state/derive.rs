@@ -137,7 +137,11 @@ impl<'a> Draft<'a> {
     fn letters_closed(&mut self, closed: &DeadLetterClosed) -> Result<(), Fault> {
         let prefix = key::letters_of(&closed.subscriber, closed.subject_id);
         let last = key::letter(&closed.subscriber, closed.subject_id, closed.through);
-        let keys = self.keys_through(PARKED, &prefix, &last)?;
+        let mut keys = self.keys_through(PARKED, &prefix, &last)?;
+        if let Some(from) = closed.from {
+            let first = key::letter(&closed.subscriber, closed.subject_id, from);
+            keys.retain(|key| *key >= first);
+        }
         self.count_letters(&closed.subscriber, -i64::try_from(keys.len()).unwrap_or(i64::MAX))?;
         for key in keys {
             self.batch.remove(PARKED, key);

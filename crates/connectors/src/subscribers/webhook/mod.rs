@@ -21,7 +21,7 @@ use http::{HeaderMap, Response, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
-use writ_model::delivery::{Answer, Fault, HttpAnswer};
+use writ_model::delivery::{Answer, AnswerBody, Fault, HttpAnswer, Wants};
 use writ_model::id::AnswerDigest;
 
 use crate::descriptor::{Build, Descriptor};
@@ -61,6 +61,7 @@ struct Webhook {
     timeout: Duration,
     batch_max: usize,
     pool: Pool,
+    wants: Wants,
 }
 
 impl Subscriber for Webhook {
@@ -80,6 +81,11 @@ impl Subscriber for Webhook {
 
     fn batch_max(&self) -> usize {
         self.batch_max
+    }
+
+    fn hand_over(&mut self, wants: Wants) -> bool {
+        self.wants = wants;
+        true
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {
@@ -141,7 +147,7 @@ impl Webhook {
         deadline: Instant,
     ) -> Result<HttpAnswer, Broken> {
         let before = link.written();
-        let done = timeout_at(deadline, link.exchange(request, read)).await;
+        let done = timeout_at(deadline, link.exchange(request, |response| read(response, &self.wants))).await;
         let written = link.written() - before;
         match done {
             Err(_elapsed) => Err(Broken { fault: Fault::Timeout, written }),
@@ -165,11 +171,12 @@ struct Broken {
     written: u64,
 }
 
-/// Reads an answer to its end, or to the bound; says whether it was read whole.
-async fn read(response: Response<Incoming>) -> Result<(HttpAnswer, bool), ()> {
+/// Reads an answer to its end, or to the bound, and keeps what is wanted of it; says whether it was read whole.
+async fn read(response: Response<Incoming>, wants: &Wants) -> Result<(HttpAnswer, bool), ()> {
     let (head, mut body) = response.into_parts();
     let mut hash = digest::Context::new(&digest::SHA256);
     let mut length = 0;
+    let mut kept = Vec::new();
     let mut is_whole = true;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| ())?.into_data() else { continue };
@@ -179,6 +186,9 @@ async fn read(response: Response<Incoming>) -> Result<(HttpAnswer, bool), ()> {
             break;
         }
         hash.update(&data);
+        if wants.body {
+            kept.extend_from_slice(&data);
+        }
     }
     let sha256 = is_whole.then(|| hash.finish()).and_then(|hash| hash.as_ref().try_into().ok());
     let sha256 = sha256.map(AnswerDigest);
@@ -187,8 +197,17 @@ async fn read(response: Response<Incoming>) -> Result<(HttpAnswer, bool), ()> {
         retry_after: text_of(&head.headers, header::RETRY_AFTER),
         date: text_of(&head.headers, header::DATE),
         body_sha256: sha256,
+        headers: wanted(&head.headers, wants),
+        body: (is_whole && wants.body).then(|| AnswerBody::new(kept)),
     };
     Ok((answer, is_whole))
+}
+
+/// The wanted headers; one that stands several times is there several times.
+fn wanted(headers: &HeaderMap, wants: &Wants) -> Vec<(String, String)> {
+    let all =
+        wants.headers.iter().flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+    all.filter_map(|(name, value)| Some((name.clone(), value.to_str().ok()?.to_owned()))).collect()
 }
 
 fn text_of(headers: &HeaderMap, name: header::HeaderName) -> Option<String> {

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio_rustls::TlsConnector;
+use writ_model::delivery::Wants;
 
 use super::Webhook;
 use super::address::Network;
@@ -119,7 +120,14 @@ pub(super) fn build(
     let target = Target { host: url.host, port: url.port, allowed, tls };
     let template = Template { mode: given.mode, target: url.path, headers, keys };
     let timeout = Duration::from_millis(timeout_ms);
-    Ok(Box::new(Webhook { target, template, timeout, batch_max, pool: Pool::default() }))
+    Ok(Box::new(Webhook {
+        target,
+        template,
+        timeout,
+        batch_max,
+        pool: Pool::default(),
+        wants: Wants::default(),
+    }))
 }
 
 fn batch_max(mode: Mode, given: Option<usize>) -> Result<usize, ConfigError> {

@@ -91,7 +91,12 @@ fn field(head: &[String], name: &str) -> Option<String> {
 
 /// One attempt against a server that reads one request and writes `answer`, then closes.
 async fn answered(answer: &[u8]) -> Answer {
-    let (webhook, listener) = endpoint(serde_json::json!({}), &[]).await;
+    answered_to(Wants::default(), answer).await
+}
+
+async fn answered_to(wants: Wants, answer: &[u8]) -> Answer {
+    let (mut webhook, listener) = endpoint(serde_json::json!({}), &[]).await;
+    assert!(Arc::get_mut(&mut webhook).expect("nobody else has it").hand_over(wants));
     let serve = async {
         let (mut stream, _) = listener.accept().await.expect("accepts");
         request(&mut stream).await.expect("a request");
@@ -125,6 +130,25 @@ async fn answers_come_back_raw_whatever_they_say() {
         let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
         assert_eq!(http(answered(answer.as_bytes()).await).status, status);
     }
+}
+
+#[tokio::test]
+async fn only_what_is_wanted_of_an_answer_is_handed_over_and_a_body_is_never_printed() {
+    let answer =
+        b"HTTP/1.1 200 OK\r\nX-Result: a\r\nx-result: b\r\nset-cookie: c\r\ncontent-length: 6\r\n\r\nsecret";
+    let bare = http(answered(answer).await);
+    assert_eq!((bare.headers.len(), bare.body), (0, None));
+    let wants = Wants { headers: vec!["x-result".into()], body: true };
+    let wanted = http(answered_to(wants.clone(), answer).await);
+    let named = |value: &str| ("x-result".to_owned(), value.to_owned());
+    assert_eq!(wanted.headers, [named("a"), named("b")]);
+    assert_eq!(wanted.body.as_ref().map(AnswerBody::bytes), Some(&b"secret"[..]));
+    assert!(!format!("{wanted:?}").contains("secret"));
+    let long = [
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 65 * 1024).into_bytes(),
+        vec![b'x'; 65 * 1024],
+    ];
+    assert_eq!(http(answered_to(wants, &long.concat()).await).body, None, "longer than is read");
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Lanes, fact by fact: a bench that plays the shell, and one file per concern.
 
 mod batching;
+mod express;
+mod modes;
 mod order;
 mod parking;
 mod rates;
@@ -12,8 +14,8 @@ use std::time::Duration;
 
 use writ_model::control::{ControlFact, Cursor};
 use writ_model::delivery::{Answer, Fault, HttpAnswer};
-use writ_model::id::{Epoch, Generation, Offset, SourceName, SubjectId, SubscriberName};
-use writ_model::taxonomy::{ChangeType, PriorityClass};
+use writ_model::id::{Epoch, Generation, Offset, Slot, SourceName, SubjectId, SubscriberName};
+use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
 use writ_model::verdict::{Decision, PolicyVersion};
 
@@ -79,8 +81,10 @@ fn item(offset: u64, of: u8) -> Item {
         event_id: format!("019a0000-0000-7000-8000-{offset:012x}").parse().expect("an id"),
         source: SourceName::new("shop").expect("a name"),
         subject_id: subject(of),
+        slot: Slot::new(u16::from(of) / 4),
         generation: Generation::FIRST,
         change_type: ChangeType::Email,
+        operation: Operation::Update,
         class: PriorityClass::Standard,
         recorded_at: Timestamp(0),
         bytes: 100,
