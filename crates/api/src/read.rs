@@ -96,6 +96,10 @@ pub(crate) async fn replays(State(app): State<App>) -> Result<Json<Value>, Probl
     Ok(Json(json!({ "replays": app.engine.replays()? })))
 }
 
+pub(crate) async fn findings(State(app): State<App>) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "findings": app.engine.findings()? })))
+}
+
 fn place(text: &str) -> Result<(SubjectId, Offset), Problem> {
     let (subject, offset) = text.split_once('.').ok_or_else(|| bad("after is <subject>.<offset>"))?;
     Ok((parse(subject)?, Offset(parse(offset)?)))

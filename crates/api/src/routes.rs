@@ -61,6 +61,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/events/{id}", READ, || get(read::event)),
     route("GET", "/v1/subjects/{id}/events", READ, || get(read::subject)),
     route("GET", "/v1/withheld", READ, || get(read::withheld)),
+    route("GET", "/v1/findings", READ, || get(read::findings)),
     route("GET", "/v1/replays", READ, || get(read::replays)),
     route("DELETE", "/v1/replays/{id}", OPERATE, || delete(operate::cancel_replay)),
     route("GET", "/v1/subscribers/{name}/dead-letters", READ, || get(read::dead_letters)),

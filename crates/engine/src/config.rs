@@ -174,6 +174,9 @@ pub struct Delivery {
     /// How long after its admission an event should be delivered, by change type; orders express events.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub due: BTreeMap<ChangeType, Period>,
+    /// How old an event may be that is not settled, before the subscriber is late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled_within: Option<Period>,
     /// Attempts at the same time.
     pub in_flight_max: usize,
     /// Events in one request, where the connector takes batches.
@@ -218,6 +221,7 @@ impl Default for Delivery {
         Self {
             order: Order::default(),
             due: BTreeMap::new(),
+            settled_within: None,
             in_flight_max: lane.in_flight_max,
             batch_max: lane.batching.items_max,
             subject_repeats: lane.batching.subject_repeats,

@@ -12,6 +12,7 @@ use writ_model::change::Change;
 use writ_model::code;
 use writ_model::control::{DeadLetter, ReplayProgress, Withheld};
 use writ_model::delivery::Acknowledgement;
+use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName, TenantId};
 use writ_model::time::Timestamp;
 use writ_store::state::State;
@@ -46,6 +47,8 @@ pub struct LaneStatus {
     pub lag: u64,
     /// Events held ready or in retry.
     pub waiting: usize,
+    /// Their stored bytes.
+    pub bytes: usize,
     /// Attempts in flight.
     pub in_flight: usize,
     /// Subjects parked in the dead letters.
@@ -88,6 +91,8 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     /// Lanes.
     pub subscribers: Vec<LaneStatus>,
+    /// Open findings, the worst first.
+    pub findings: Vec<Finding>,
 }
 
 /// One event's life, as `writ trace` shows it.
@@ -194,6 +199,7 @@ impl EngineHandle {
             state_applied: self.shared.state.applied(),
             sources: self.sources(),
             subscribers: answer.await.unwrap_or_default(),
+            findings: self.findings().unwrap_or_default(),
         }
     }
 
@@ -264,6 +270,13 @@ impl EngineHandle {
     /// Replays that are not done.
     pub fn replays(&self) -> Result<Vec<ReplayProgress>, EngineError> {
         self.shared.state.replays().map_err(state_failed)
+    }
+
+    /// Open findings, the worst first; a moment behind what was found.
+    pub fn findings(&self) -> Result<Vec<Finding>, EngineError> {
+        let mut findings = self.shared.state.findings().map_err(state_failed)?;
+        findings.sort_by_key(|finding| (finding.severity, finding.opened_at));
+        Ok(findings)
     }
 
     /// The offset of the first event recorded at or after a time.

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use writ_kernel::admission::{Clock as HybridClock, DRIFT_MAX, Sequencer};
 use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
+use writ_kernel::finding::Findings;
 use writ_kernel::gate::machine::{Config as GateConfig, Gate};
 use writ_kernel::route::Router;
 use writ_kernel::settle::Settlement;
@@ -151,6 +152,7 @@ impl<'a> Parts<'a> {
     ) -> Result<Hub, EngineError> {
         let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start())?;
         let replays = self.state.replays().map_err(|error| failed("read replays", &error))?;
+        let findings = self.state.findings().map_err(|error| failed("read findings", &error))?;
         let settings = dispatch::Settings {
             epoch: self.epoch,
             key: DeliveryKey::new(self.secrets.delivery_key),
@@ -162,6 +164,7 @@ impl<'a> Parts<'a> {
             clock: self.clock,
             dispatch: Dispatch::new(parts.iter().map(lanes::settings).collect(), settings),
             settlement: Settlement::start(&mut settle_effects),
+            findings: Findings::default(),
             lanes: Lanes::new(parts.into_iter().map(Lane::from).collect(), Arc::clone(&self.state)),
             payloads: Arc::clone(&self.payloads),
             cold: self.cold.clone(),
@@ -174,7 +177,7 @@ impl<'a> Parts<'a> {
             settle_effects,
             journal: Vec::new(),
         };
-        Ok(hub.start(recovered, &replays))
+        Ok(hub.start(recovered, &replays, findings))
     }
 
     pub(crate) fn shared(

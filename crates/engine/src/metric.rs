@@ -3,6 +3,7 @@
 
 use metrics::{counter, gauge, histogram};
 use writ_kernel::dispatch::Note;
+use writ_model::finding::Finding;
 use writ_model::id::Offset;
 
 /// Events stored, by source and change type.
@@ -27,6 +28,8 @@ pub const RETRIED: &str = "writ_deliveries_retried_total";
 pub const DEAD_LETTERED: &str = "writ_deliveries_dead_lettered_total";
 /// 0 closed, 1 half-open, 2 open; by subscriber.
 pub const BREAKER: &str = "writ_breaker_state";
+/// 1 while a finding is open, by subscriber, kind and severity.
+pub const FINDING: &str = "writ_finding_open";
 /// Source stops, by source and code.
 pub const SOURCE_ERRORS: &str = "writ_source_errors_total";
 /// Health figures of sources, by source and figure.
@@ -43,7 +46,7 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
         Note::Retried { cause, .. } => {
             counter!(RETRIED, "subscriber" => subscriber, "cause" => cause.clone()).increment(1);
         }
-        Note::DeadLettered { offset, cause } => {
+        Note::DeadLettered { offset, cause, .. } => {
             tracing::warn!(subscriber, offset = offset.0, cause, "event is in the dead letters");
             counter!(DEAD_LETTERED, "subscriber" => subscriber, "cause" => cause.clone()).increment(1);
         }
@@ -67,8 +70,18 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
                 "no room for another parked subject; redrive or discard dead letters"
             );
         }
-        Note::Caught(_) => {}
+        Note::Disorder => {
+            tracing::error!(subscriber, code = "WRIT-6020", "events came out of order; the lane stopped");
+        }
+        Note::Caught(_) | Note::NoneParked | Note::Resumed | Note::Late | Note::InTime => {}
     }
+}
+
+pub(crate) fn finding(finding: &Finding) {
+    let Finding { subscriber, kind, severity, closed_at, .. } = finding;
+    let (subscriber, severity) = (subscriber.to_string(), severity.to_string());
+    let value = if closed_at.is_some() { 0.0 } else { 1.0 };
+    gauge!(FINDING, "subscriber" => subscriber, "kind" => kind.as_str(), "severity" => severity).set(value);
 }
 
 pub(crate) fn stored(source: &str, change_type: &'static str) {

@@ -27,6 +27,7 @@ fn whole() -> Config {
             "kind": "file",
             "filters": [{ "exact": { "type": "a" } }],
             "delivery": {
+                "settled_within": "15m",
                 "answers": [{
                     "status": 409,
                     "header": { "name": "a", "equals": "b", "contains": "b" },

@@ -17,4 +17,6 @@ pub mod dispatch;
 
 pub mod settle;
 
+pub mod finding;
+
 pub mod identity;

@@ -81,6 +81,9 @@ codes! {
     SUBSCRIBER_GONE = "WRIT-6004", "the subscriber answered 410 and was stopped";
     SUBSCRIBER_UNKNOWN = "WRIT-6005", "there is no such subscriber";
     TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
+    FINDING_ORDER = "WRIT-6020", "events were about to go out of order";
+    FINDING_REJECTING = "WRIT-6021", "a subscriber refuses what it is sent";
+    FINDING_HELD_UP = "WRIT-6023", "a subscriber holds its events up";
 
     AUDIT_SIGNATURE = "WRIT-7010", "a checkpoint's signature does not verify";
     AUDIT_ROOT = "WRIT-7011", "a tile or the root does not match";

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Acknowledgement;
+use crate::finding::Finding;
 use crate::id::{
     DeliveryId, Epoch, EventId, Generation, Incarnation, Offset, Position, SourceName, SubjectId,
     SubscriberName,
@@ -45,6 +46,8 @@ pub enum ControlFact {
     Replay(ReplayProgress),
     /// A record's key changed and no event in the stream says so.
     Rekeyed(Rekeyed),
+    /// A finding was opened, seen again, overdue or closed.
+    Finding(Finding),
 }
 
 /// How far a source is durable.

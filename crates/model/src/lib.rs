@@ -15,6 +15,7 @@ pub mod change;
 pub mod mapping;
 
 pub mod envelope;
+pub mod finding;
 
 pub mod cloudevent;
 

@@ -188,7 +188,8 @@ impl Reference {
             | ControlFact::Settled(_)
             | ControlFact::Lane(_)
             | ControlFact::Replay(_)
-            | ControlFact::Rekeyed(_) => {}
+            | ControlFact::Rekeyed(_)
+            | ControlFact::Finding(_) => {}
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 mod check;
 mod dead_letters;
 mod doctor;
+mod findings;
 mod init;
 mod replay;
 mod run;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Run(run::Arguments),
     /// Show sources, lanes and breakers of the running engine
     Status(status::Arguments),
+    /// List open findings: what to deal with, and by when
+    Findings(findings::Arguments),
     /// Show the life of one event or subject
     Trace(trace::Arguments),
     /// Deliver a stretch of the log to one subscriber again
@@ -66,6 +69,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => block_on(check::run(arguments)),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
+        Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Trace(arguments) => block_on(trace::run(arguments)),
         Command::Replay(arguments) => block_on(replay::run(arguments)),
         Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),

@@ -1,4 +1,4 @@
-//! `writ status`: sources, lanes, breakers, as they are now.
+//! `writ status`: sources, lanes, breakers and findings, as they are now.
 
 use std::process::ExitCode;
 
@@ -68,6 +68,8 @@ fn print(report: &Value) {
             text(lane, "last_failure")
         );
     }
+    println!();
+    super::findings::print(list(report, "findings"));
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -69,6 +69,9 @@ impl Found<'_> {
         self.period(&key("retry_after_longest"), delivery.retry_after_longest, Duration::ZERO..=7 * DAY);
         self.period(&key("age_max"), delivery.age_max, MILLI..=365 * DAY);
         self.period(&key("breaker_open"), delivery.breaker_open, MILLI..=DAY);
+        if let Some(time) = delivery.settled_within {
+            self.period(&key("settled_within"), time, MILLI..=365 * DAY);
+        }
         for (change_type, time) in &delivery.due {
             self.period(&key(&format!("due.{change_type}")), *time, MILLI..=365 * DAY);
         }

@@ -41,6 +41,7 @@ pub(crate) fn settings(part: &LanePart) -> lane::Config {
     for (change_type, Period(time)) in &given.due {
         config.due = config.due.but(*change_type, *time);
     }
+    config.settled_within = given.settled_within.map(|Period(time)| time);
     config.in_flight_max = given.in_flight_max.max(1);
     config.window_items = given.window_max.max(1);
     config.batching.items_max = given.batch_max.clamp(1, part.subscriber.batch_max().max(1));

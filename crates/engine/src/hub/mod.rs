@@ -1,6 +1,7 @@
-//! The hub: drives dispatch and settlement. One task owns both machines; everything else sends it facts.
+//! The hub: drives dispatch, settlement and findings. One task owns the machines; everything else sends it facts.
 
 pub(crate) mod command;
+mod findings;
 pub(crate) mod lanes;
 pub(crate) mod reader;
 mod start;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
+use writ_kernel::finding::Findings;
 use writ_kernel::machine::Machine;
 use writ_kernel::settle::{self, Settlement};
 use writ_model::delivery::{Answer, AttemptId};
@@ -54,6 +56,7 @@ pub(crate) struct Hub {
     pub(crate) clock: Clock,
     pub(crate) dispatch: Dispatch,
     pub(crate) settlement: Settlement,
+    pub(crate) findings: Findings,
     pub(crate) lanes: Lanes,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) cold: ColdReader,
@@ -119,6 +122,8 @@ impl Hub {
     }
 
     fn next_deadline(&self) -> Option<Moment> {
-        [self.dispatch.next_deadline(), self.settlement.next_deadline()].into_iter().flatten().min()
+        let machines =
+            [self.dispatch.next_deadline(), self.settlement.next_deadline(), self.findings.next_deadline()];
+        machines.into_iter().flatten().min()
     }
 }

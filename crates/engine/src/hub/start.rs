@@ -6,6 +6,7 @@ use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_kernel::dispatch::replay::Order;
 use writ_model::control::ReplayProgress;
+use writ_model::finding::Finding;
 
 use super::Hub;
 use super::command::ReplayRequest;
@@ -17,9 +18,11 @@ impl Hub {
         mut self,
         recovered: BTreeMap<LaneId, Recovered>,
         replays: &[ReplayProgress],
+        findings: Vec<Finding>,
     ) -> Self {
         let now = self.clock.now();
         self.dispatch.start(now, recovered, &mut self.dispatch_effects);
+        self.start_findings(findings);
         for progress in replays {
             let order = Order::resumed(progress, None);
             if !self.add_replay(progress.subscriber.as_str(), order) {
@@ -76,6 +79,7 @@ impl Hub {
             watermark: lane.watermark(),
             lag: end.0.saturating_sub(lane.watermark().0),
             waiting: lane.items(),
+            bytes: lane.bytes(),
             in_flight: lane.in_flight(),
             parked_subjects: lane.parked_subjects(),
             dead_letters: self.lanes.state.dead_letter_count(name).unwrap_or_default(),

@@ -46,6 +46,7 @@ impl Hub {
         let now = self.clock.now();
         self.dispatch.on_time(now, &mut self.dispatch_effects);
         self.settlement.on_time(now, &mut self.settle_effects);
+        self.findings_on_time();
     }
 
     /// Carries out what the machines asked for, until they ask for nothing more.
@@ -80,6 +81,7 @@ impl Hub {
 
     fn note(&mut self, lane: LaneId, note: &Note) {
         metric::note(self.lanes.name(lane), note);
+        self.find(lane, note);
         if let Note::Retried { cause, .. } | Note::DeadLettered { cause, .. } = note {
             self.lanes.failed(lane, cause);
         }

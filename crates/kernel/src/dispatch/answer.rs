@@ -8,7 +8,7 @@ use super::lane::{Lane, State};
 use super::line::Line;
 use super::parent::Turn;
 use super::send::Flight;
-use super::{Note, classify};
+use super::{GivenUp, Note, classify};
 
 /// One line's part of an answer.
 struct Part<'a> {
@@ -90,12 +90,14 @@ impl Lane {
                     let is_charged = part.is_charged && !is_waited;
                     match self.retry_at(turn, part.line, cause, is_charged) {
                         Ok(at) => until = at,
-                        Err(exhausted) => until = self.give_up(turn, part.line, &exhausted),
+                        Err(exhausted) => {
+                            until = self.give_up(turn, part.line, GivenUp::Exhausted, &exhausted)
+                        }
                     }
                     break;
                 }
                 Outcome::Rejected { cause } => {
-                    until = self.give_up(turn, part.line, cause);
+                    until = self.give_up(turn, part.line, GivenUp::Rejected, cause);
                     break;
                 }
                 Outcome::SubscriberGone => break,

@@ -39,6 +39,8 @@ pub struct Config {
     pub order: Order,
     /// By when events should be delivered.
     pub due: due::Times,
+    /// How old an event may be that is not settled, before the lane is late.
+    pub settled_within: Option<Duration>,
     /// Requests in flight at once.
     pub in_flight_max: usize,
     /// Events in flight at once, over all requests; a request takes no more than is left.
@@ -68,6 +70,7 @@ impl Config {
             subscriber,
             order: Order::default(),
             due: due::Times::default(),
+            settled_within: None,
             in_flight_max: 8,
             events_in_flight_max: usize::MAX,
             rate: rate::Policy::default(),

@@ -11,14 +11,16 @@
 //! Kept as its complement, the open events, so that it is bounded by the lane's window however long one
 //! subject fails. Offsets that did not match the filter, or are no events, count as settled once read past.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use writ_model::id::Offset;
+use writ_model::time::Timestamp;
 
 /// The position of one lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    open: BTreeSet<Offset>,
+    /// Each with when it was admitted.
+    open: BTreeMap<Offset, Timestamp>,
     read_to: Offset,
     /// Ranges that an earlier run settled, not yet read past by this one; inclusive, ascending.
     inherited: Vec<(Offset, Offset)>,
@@ -27,7 +29,7 @@ pub struct Position {
 impl Position {
     /// At a watermark, with the ranges above it that are settled already.
     pub fn new(watermark: Offset, done: Vec<(Offset, Offset)>) -> Self {
-        Self { open: BTreeSet::new(), read_to: watermark, inherited: done }
+        Self { open: BTreeMap::new(), read_to: watermark, inherited: done }
     }
 
     /// The next offset to read.
@@ -37,7 +39,12 @@ impl Position {
 
     /// All offsets below this are settled.
     pub fn watermark(&self) -> Offset {
-        self.open.first().copied().unwrap_or(self.read_to)
+        self.open.first_key_value().map_or(self.read_to, |(offset, _)| *offset)
+    }
+
+    /// When the first event that is not settled was admitted.
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.open.first_key_value().map(|(_, admitted)| *admitted)
     }
 
     /// How many events are read and not settled.
@@ -48,12 +55,13 @@ impl Position {
     /// Whether an event below what was read has settled, or was settled by an earlier run.
     pub fn is_done(&self, offset: Offset) -> bool {
         let inherited = || self.inherited.iter().any(|(first, last)| *first <= offset && offset <= *last);
-        (offset < self.read_to && !self.open.contains(&offset)) || inherited()
+        (offset < self.read_to && !self.open.contains_key(&offset)) || inherited()
     }
 
-    /// An event was read. False when it needs no delivery: settled earlier, or read before.
-    pub fn open(&mut self, offset: Offset) -> bool {
-        offset >= self.read_to && !self.is_done(offset) && self.open.insert(offset)
+    /// An event was read, admitted at this time. False when it needs no delivery: settled earlier, or read before.
+    pub fn open(&mut self, offset: Offset, admitted: Timestamp) -> bool {
+        let is_new = offset >= self.read_to && !self.is_done(offset) && !self.open.contains_key(&offset);
+        is_new && self.open.insert(offset, admitted).is_none()
     }
 
     /// Everything below `next` has been offered. Never moves back.
@@ -65,14 +73,14 @@ impl Position {
 
     /// An event settled. False when it was not open.
     pub fn settle(&mut self, offset: Offset) -> bool {
-        self.open.remove(&offset)
+        self.open.remove(&offset).is_some()
     }
 
     /// The settled ranges above the watermark, inclusive, ascending and apart: at most one more than there
     /// are open events, and what is still inherited.
     pub fn done(&self) -> Vec<(Offset, Offset)> {
-        let ends = self.open.iter().skip(1).copied().chain([self.read_to]);
-        let between = self.open.iter().zip(ends).filter_map(|(open, end)| {
+        let ends = self.open.keys().skip(1).copied().chain([self.read_to]);
+        let between = self.open.keys().zip(ends).filter_map(|(open, end)| {
             let (first, last) = (open.next(), Offset(end.0.saturating_sub(1)));
             (first <= last).then_some((first, last))
         });
@@ -102,7 +110,7 @@ mod tests {
     fn the_watermark_stands_at_the_first_open_event() {
         let mut position = Position::new(Offset(10), Vec::new());
         for offset in [12, 15] {
-            assert!(position.open(Offset(offset)));
+            assert!(position.open(Offset(offset), Timestamp(0)));
         }
         position.read_past(Offset(18));
         assert_eq!(position.watermark(), Offset(12));
@@ -116,7 +124,7 @@ mod tests {
     #[test]
     fn what_an_earlier_run_settled_is_not_opened_again_and_not_forgotten() {
         let mut position = Position::new(Offset(5), ranges(&[(6, 7), (9, 9)]));
-        let opened: Vec<u64> = (5..8).filter(|n| position.open(Offset(*n))).collect();
+        let opened: Vec<u64> = (5..8).filter(|n| position.open(Offset(*n), Timestamp(0))).collect();
         position.read_past(Offset(8));
         assert_eq!(opened, [5]);
         assert_eq!(position.done(), ranges(&[(6, 7), (9, 9)]));
@@ -130,7 +138,7 @@ mod tests {
             read_to in 0_u64..60,
         ) {
             let mut position = Position::new(Offset::ZERO, Vec::new());
-            events.iter().filter(|e| **e < read_to).for_each(|e| { position.open(Offset(*e)); });
+            events.iter().filter(|e| **e < read_to).for_each(|e| { position.open(Offset(*e), Timestamp(0)); });
             position.read_past(Offset(read_to));
             let mut watermark = position.watermark();
             for offset in &settled {
@@ -144,7 +152,7 @@ mod tests {
             let reopened: Vec<u64> = events
                 .iter()
                 .copied()
-                .filter(|e| *e >= again.watermark().0 && again.open(Offset(*e)))
+                .filter(|e| *e >= again.watermark().0 && again.open(Offset(*e), Timestamp(0)))
                 .collect();
             prop_assert_eq!(reopened, expected);
             prop_assert!(position.done().len() <= position.open_count() + 1);

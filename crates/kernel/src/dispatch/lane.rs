@@ -15,6 +15,7 @@ use super::backlog::{Backlog, Queued};
 use super::breaker::Breaker;
 use super::cursor::Position;
 use super::dead_letter::Parked;
+use super::lateness::Lateness;
 use super::ledger::Ledger;
 use super::pace::Pace;
 use super::parent::Turn;
@@ -55,6 +56,7 @@ pub struct Lane {
     pub(super) flights: BTreeMap<AttemptId, Flight>,
     /// Events in those.
     pub(super) flying: usize,
+    pub(super) lateness: Lateness,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
 }
@@ -74,6 +76,7 @@ impl Lane {
     pub(super) fn replay(given: Endowment, base: Config, order: replay::Order) -> Self {
         let mut lane = Self::at(given, base, Position::new(order.next, Vec::new()));
         lane.pace = Pace::new(order.rate_per_second);
+        lane.lateness = Lateness::new(None);
         lane.state = if order.is_paused { State::Paused } else { State::Running };
         lane.replay = Some(order);
         lane
@@ -82,6 +85,7 @@ impl Lane {
     fn at(given: Endowment, config: Config, position: Position) -> Self {
         Self {
             breaker: Breaker::new(config.breaker.clone()),
+            lateness: Lateness::new(config.settled_within),
             jitter: Jitter::new(given.seed),
             ledger: Ledger::new(config.cursor.clone(), position.watermark()),
             given,
@@ -145,9 +149,19 @@ impl Lane {
 
     pub(super) fn offered(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
         self.is_reading = false;
+        if items.is_sorted_by(|one, other| one.offset < other.offset) {
+            self.take_stretch(turn, items, next);
+        } else {
+            // Nothing that follows from it may be told to anybody.
+            self.note(turn, Note::Disorder);
+            self.change(turn, State::Paused);
+        }
+    }
+
+    fn take_stretch(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
         let end = self.replay.as_ref().map_or(Offset(u64::MAX), |order| order.to);
         for item in items {
-            if item.offset < end && self.position.open(item.offset) {
+            if item.offset < end && self.position.open(item.offset, item.recorded_at) {
                 self.take_in(turn, item);
             }
         }
@@ -234,6 +248,9 @@ impl Lane {
     pub(super) fn change(&mut self, turn: &mut Turn<'_>, state: State) {
         if self.state == state {
             return;
+        }
+        if state == State::Running {
+            self.note(turn, Note::Resumed);
         }
         self.state = state;
         if self.replay.is_some() {

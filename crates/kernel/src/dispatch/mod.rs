@@ -17,6 +17,7 @@ pub mod cursor;
 pub mod dead_letter;
 pub mod due;
 mod http_date;
+mod lateness;
 pub mod ledger;
 pub mod line;
 pub mod overtake;
@@ -135,6 +136,15 @@ pub enum Effect {
     Note(LaneId, Note),
 }
 
+/// Why an event is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// The subscriber refuses it.
+    Rejected,
+    /// Its attempts or its time are used up.
+    Exhausted,
+}
+
 /// Something worth counting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
@@ -155,7 +165,11 @@ pub enum Note {
         offset: Offset,
         /// Why.
         cause: String,
+        /// Whose word that was.
+        why: GivenUp,
     },
+    /// The lane has no dead letters any more.
+    NoneParked,
     /// The subscriber asked for a wait; `asked` is its word, `until` is when the lane sends again. They
     /// differ by more than jitter when the operator's bound cut the wait.
     Throttled {
@@ -173,6 +187,14 @@ pub enum Note {
     Breaker(&'static str),
     /// The subscriber is gone (410); its lane stopped.
     Gone,
+    /// The lane runs again after it was paused or gone.
+    Resumed,
+    /// The lane was offered events out of order: it took none of them and paused itself.
+    Disorder,
+    /// The oldest event that is not settled is older than the operator allows.
+    Late,
+    /// It is not, or not any more.
+    InTime,
     /// A replay or a redrive reached its end.
     Caught(DeliveryId),
 }

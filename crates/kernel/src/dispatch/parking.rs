@@ -11,7 +11,7 @@ use super::dead_letter::{Next, REDRIVE_ITEMS_MAX};
 use super::lane::Lane;
 use super::line::Line;
 use super::parent::Turn;
-use super::{Effect, Item, Note};
+use super::{Effect, GivenUp, Item, Note};
 use crate::gate::permit::PermitVerdict;
 
 /// The cause of an event that is only there because an earlier one of its subject is.
@@ -34,7 +34,13 @@ impl Left {
 impl Lane {
     /// The line's first event will not be delivered. Gives a moment to try again only when there is no room
     /// to park it.
-    pub(super) fn give_up(&mut self, turn: &mut Turn<'_>, line: Line, cause: &str) -> Option<Moment> {
+    pub(super) fn give_up(
+        &mut self,
+        turn: &mut Turn<'_>,
+        line: Line,
+        why: GivenUp,
+        cause: &str,
+    ) -> Option<Moment> {
         let first = self.backlog.front_mut(line, 1).next()?;
         let (offset, is_redriven) = (first.item.offset, first.is_redriven);
         let subject = first.item.subject_id;
@@ -48,7 +54,7 @@ impl Lane {
             self.note(turn, Note::DeadLettersFull);
             return Some(turn.now.moment.after(self.config.retry.cap));
         }
-        self.note(turn, Note::DeadLettered { offset, cause: cause.to_owned() });
+        self.note(turn, Note::DeadLettered { offset, cause: cause.to_owned(), why });
         None
     }
 
@@ -163,6 +169,13 @@ impl Lane {
         self.backlog.take(Line::Subject(subject));
         self.close_dead_letters(turn, subject, Left::through(last), "discarded", Some(actor));
         self.parked.free(subject);
+        self.note_none_parked(turn);
+    }
+
+    fn note_none_parked(&self, turn: &mut Turn<'_>) {
+        if self.parked.count() == 0 {
+            self.note(turn, Note::NoneParked);
+        }
     }
 
     /// Looks at a line whose attempt ended: a round may be through, a discard may wait.
@@ -182,7 +195,7 @@ impl Lane {
     fn end_round(&mut self, turn: &mut Turn<'_>, subject: SubjectId, through: Offset) {
         match self.parked.round_done(subject, through) {
             Next::Read => turn.effects.push(Effect::ReadDeadLetters(self.given.id, subject)),
-            Next::Free => {}
+            Next::Free => self.note_none_parked(turn),
         }
     }
 

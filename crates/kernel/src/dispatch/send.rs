@@ -40,6 +40,11 @@ impl Lane {
             self.read(turn);
             self.end_if_done(turn);
         }
+        match self.lateness.look(turn.now, self.position.oldest()) {
+            Some(true) => self.note(turn, Note::Late),
+            Some(false) => self.note(turn, Note::InTime),
+            None => {}
+        }
         if self.ledger.is_due(turn.now.moment) {
             self.tell(turn);
         }
@@ -52,7 +57,8 @@ impl Lane {
         } else {
             [None; 3]
         };
-        waits.into_iter().flatten().chain(self.ledger.deadline()).min()
+        let late = self.lateness.deadline(turn.now, self.position.oldest());
+        waits.into_iter().flatten().chain(late).chain(self.ledger.deadline()).min()
     }
 
     /// When a ready event may be sent, if nothing but time is in its way.

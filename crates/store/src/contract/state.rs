@@ -7,6 +7,7 @@ use writ_model::control::{
     ReplayProgress, SettledBatch, SourceProgress, Withheld,
 };
 use writ_model::delivery::{Acknowledgement, SettledAs};
+use writ_model::finding::{Finding, FindingKind, Severity};
 use writ_model::id::{
     AnswerDigest, DeliveryId, Epoch, Incarnation, Offset, Position, Sequence, SourceName, SubjectId,
     SubscriberName,
@@ -32,6 +33,7 @@ pub fn all<S: State>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S) {
     an_event_settled_after_it_was_finalised_keeps_the_acknowledgement(&fresh());
     withheld_events_are_listed_until_they_enter_the_stream(&fresh());
     a_replay_is_listed_until_it_is_done(&fresh());
+    a_finding_is_listed_as_it_was_last_told_until_it_is_closed(&fresh());
     a_time_is_the_first_event_of_its_second_or_later(&fresh());
     records_below_the_applied_offset_are_skipped(&fresh());
     overlapping_batches_give_what_one_batch_gives(&fresh);
@@ -325,6 +327,26 @@ fn withheld_events_are_listed_until_they_enter_the_stream(state: &impl State) {
     apply(state, &[event(4, 3)]);
     assert_eq!(list(None, 9), [(id(5), Held), (id(9), Quarantined)]);
     assert_eq!(list(Some(id(3)), 9), []);
+}
+
+fn a_finding_is_listed_as_it_was_last_told_until_it_is_closed(state: &impl State) {
+    let told = |to: &str, kind, seen, closed_at| Finding {
+        subscriber: subscriber(to),
+        kind,
+        severity: Severity::P3,
+        opened_at: Timestamp(1),
+        updated_at: Timestamp(2),
+        seen,
+        due: None,
+        is_overdue: false,
+        closed_at,
+    };
+    let (down, late) = (FindingKind::Down, FindingKind::Late);
+    let found = |offset, finding: &Finding| fact(offset, ControlFact::Finding(finding.clone()));
+    let (again, other) = (told("shop", down, 9, None), told("shop-2", down, 1, None));
+    apply(state, &[found(0, &told("shop", down, 1, None)), found(1, &told("shop", late, 1, None))]);
+    apply(state, &[found(2, &again), found(3, &other), found(4, &told("shop", late, 2, Some(Timestamp(3))))]);
+    assert_eq!(state.findings().unwrap(), [again, other]);
 }
 
 fn a_replay_is_listed_until_it_is_done(state: &impl State) {

@@ -3,6 +3,7 @@
 
 use prost::Message;
 use writ_model::control::{ControlFact, DeadLetter, DeadLetterClosed, SettledBatch, Withheld};
+use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SubscriberName};
 
 use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
@@ -101,6 +102,7 @@ impl<'a> Draft<'a> {
             ControlFact::Replay(replay) => self.put_json(CONTROL, key::replay(&replay.id), replay),
             // Where subjects are found is the vault's.
             ControlFact::Rekeyed(_) => Ok(()),
+            ControlFact::Finding(finding) => self.finding(finding),
         }
     }
 
@@ -109,6 +111,16 @@ impl<'a> Draft<'a> {
             let row = SettledRuns::new(&settled.subscriber, items).encode_to_vec();
             self.batch.put(SETTLING, key::acknowledgements_of(key::page(items[0].0), at), row);
         }
+    }
+
+    /// The open ones; what was closed is in the journal.
+    fn finding(&mut self, finding: &Finding) -> Result<(), Fault> {
+        let key = key::finding(&finding.subscriber, finding.kind);
+        if finding.closed_at.is_some() {
+            self.batch.remove(CONTROL, key);
+            return Ok(());
+        }
+        self.put_json(CONTROL, key, finding)
     }
 
     fn withheld(&mut self, at: Offset, withheld: &Withheld) -> Result<(), Fault> {

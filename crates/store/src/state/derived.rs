@@ -8,6 +8,7 @@ use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
 use writ_model::delivery::Acknowledgement;
+use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::time::Timestamp;
 
@@ -32,6 +33,9 @@ const MEMTABLE_BYTES: u64 = 4 << 20;
 const PAGE_ROWS_MAX: usize = 1 << 20;
 /// Operators start replays by hand; no store has more at once.
 const REPLAYS_MAX: usize = 4096;
+
+/// One of each kind is open per subscriber, and subscribers are configured one by one.
+const FINDINGS_MAX: usize = 65_536;
 
 /// State on disk.
 pub type FjallState = Derived<DiskPairs>;
@@ -241,6 +245,13 @@ impl<P: Pairs> State for Derived<P> {
             .scan(CONTROL, key::REPLAYS, &[], REPLAYS_MAX)
             .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
             .map_err(StateError::when("list replays"))
+    }
+
+    fn findings(&self) -> Result<Vec<Finding>, StateError> {
+        self.pairs
+            .scan(CONTROL, key::FINDINGS, &[], FINDINGS_MAX)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list findings"))
     }
 
     fn offset_at(&self, time: Timestamp) -> Result<Offset, StateError> {

@@ -9,6 +9,7 @@
 //!           "l" subscriber                   LaneChange
 //!           "n" subscriber                   number of dead letters
 //!           "r" replay id                    ReplayProgress
+//!           "f" subscriber, 0, kind          Finding
 //!           "t"                              the latest second that has a time row
 //! events    "i" event id                     offset
 //!           "s" subject, offset              -
@@ -21,6 +22,7 @@
 //!           "i" event id                     offset of its Withheld
 //! ```
 
+use writ_model::finding::FindingKind;
 use writ_model::id::{EventId, Offset, SubjectId, SubscriberName};
 
 use crate::pairs::Area;
@@ -42,6 +44,8 @@ pub(super) const APPLIED: &[u8] = b"a";
 pub(super) const LATEST_SECOND: &[u8] = b"t";
 /// Prefix of the replays.
 pub(super) const REPLAYS: &[u8] = b"r";
+/// Prefix of the findings.
+pub(super) const FINDINGS: &[u8] = b"f";
 /// Prefix of the open events.
 pub(super) const OPEN: &[u8] = b"o";
 /// Prefix of the withheld events.
@@ -75,6 +79,10 @@ pub(super) fn letter_count(subscriber: &SubscriberName) -> Vec<u8> {
 
 pub(super) fn replay(id: &str) -> Vec<u8> {
     tagged(b'r', id.as_bytes())
+}
+
+pub(super) fn finding(subscriber: &SubscriberName, kind: FindingKind) -> Vec<u8> {
+    [FINDINGS, subscriber.as_str().as_bytes(), &[0], kind.as_str().as_bytes()].concat()
 }
 
 pub(super) fn event(id: EventId) -> Vec<u8> {

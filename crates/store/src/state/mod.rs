@@ -16,6 +16,7 @@ use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
 use writ_model::delivery::Acknowledgement;
+use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::time::Timestamp;
 
@@ -101,6 +102,9 @@ pub trait State: Send + Sync {
 
     /// Replays that are not done.
     fn replays(&self) -> Result<Vec<ReplayProgress>, StateError>;
+
+    /// The open findings, by subscriber and kind.
+    fn findings(&self) -> Result<Vec<Finding>, StateError>;
 
     /// The first event recorded in this time's second or later; the log's applied end when there is none.
     /// Exact for whole seconds; for a time within a second a reader skips, by their `recorded_at`, the events
