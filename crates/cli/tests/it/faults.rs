@@ -220,6 +220,44 @@ async fn a_dead_subscriber_holds_nobody_back_and_catches_up_when_it_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_nine_dead_subscribers_of_thirty_keep_to_the_byte_cap_and_are_found() {
+    const DEAD: usize = 29;
+    const CAP: u64 = 1 << 20;
+    // The cap is divided among thirty lanes and eight places for replays; a lane may exceed its share by one event.
+    const SHARE: u64 = CAP / 38;
+    const EVENT_BYTES_MAX: u64 = 4096;
+    let Some(cluster) = cluster(&Options::default()) else { return };
+    cluster.psql(TABLE).await;
+    let (crm, dead) = (Receiver::start(Behaviour::Healthy).await, Receiver::dead().await);
+    let others: String = (0..DEAD).map(|n| webhook(&format!("dead{n:02}"), &dead)).collect();
+    let head = format!("{HEAD}limits:\n  lanes_mib: 1\n");
+    let mut stage = Stage::new(config(&head, &crm) + &others).await;
+    stage.environment("WRIT_SHOP_URL", &cluster.url());
+    stage.start().await;
+    stage.streams().await;
+    let scene = Scene { cluster, crm, stage };
+    scene.add(0..500).await;
+    scene.arrived(500).await;
+    let held = until("every dead lane holds events", async || {
+        let status = scene.stage.status().await?;
+        let lanes = status["subscribers"].as_array()?.iter();
+        let held: Vec<u64> = lanes.filter_map(|lane| lane["bytes"].as_u64()).collect();
+        (held.iter().filter(|bytes| **bytes > 0).count() >= DEAD).then_some(held)
+    })
+    .await;
+    assert!(held.iter().all(|bytes| *bytes <= SHARE + EVENT_BYTES_MAX), "{held:?}");
+    assert!(held.iter().sum::<u64>() <= CAP, "{held:?}");
+    let found = until("every dead subscriber is found", async || {
+        let found: serde_json::Value =
+            serde_json::from_str(&scene.stage.writ(&["findings", "--json"]).await.succeeded()).ok()?;
+        let found = found["findings"].as_array()?.clone();
+        (found.iter().filter(|one| one["kind"] == "down").count() == DEAD).then_some(found)
+    })
+    .await;
+    assert!(found.iter().all(|one| one["severity"] == "P3" && one["subscriber"] != "crm"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_subscriber_receives_nothing_until_resumed_not_even_after_a_restart() {
     let Some(mut scene) = Scene::running().await else { return };
     assert!(scene.stage.post("/v1/subscribers/crm/pause").await.is_success());
