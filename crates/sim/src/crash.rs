@@ -39,6 +39,7 @@ impl World {
     pub(crate) fn crash(&mut self, loses_power: bool) -> Result<(), String> {
         self.note(&("crash", loses_power));
         self.truth.crashes += 1;
+        self.truth.starts.clear();
         self.process_some_in_flight()?;
         self.forget_agenda();
         self.batch = Batch::default();

@@ -7,8 +7,10 @@ use writ_kernel::dispatch::{Attempt, Effect};
 use writ_kernel::settle;
 use writ_model::control::{ControlFact, Cursor};
 use writ_model::id::{Offset, SubjectId};
+use writ_model::time::Moment;
 use writ_store::log::Record;
 
+use crate::options::RATE_WINDOW;
 use crate::world::World;
 
 /// The largest event that the source makes, as it is stored.
@@ -180,8 +182,23 @@ impl World {
         Ok(())
     }
 
+    /// No subscriber is sent more than its limit allows, by its lane and its replays together.
+    fn check_rates(&self) -> Result<(), String> {
+        let most = self.options.rate as usize;
+        for (subscriber, starts) in self.truth.starts.iter().filter(|_| most > 0) {
+            // What started before was checked before; one step starts no more than a few.
+            let recent = &starts[starts.len().saturating_sub(64)..];
+            let is_kept = |window: &[Moment]| window[most].since(window[0]) >= RATE_WINDOW;
+            if !recent.windows(most + 1).all(is_kept) {
+                return Err(format!("s{subscriber} was sent more than {most} requests in {RATE_WINDOW:?}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Memory is bounded whatever fails.
     pub(crate) fn check_bounds(&self) -> Result<(), String> {
+        self.check_rates()?;
         let redriven = REDRIVE_ITEMS_MAX * REDRIVES_MAX;
         let (mut bytes, mut lanes) = (0, 0);
         for (id, lane) in self.dispatch.lanes() {

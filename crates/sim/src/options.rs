@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use writ_kernel::dispatch::lane::{Batching, Config};
 use writ_kernel::dispatch::line::Order;
-use writ_kernel::dispatch::{breaker, ledger, retry};
+use writ_kernel::dispatch::{breaker, ledger, rate, retry};
 use writ_model::id::SubscriberName;
 
 use crate::chance::Chance;
@@ -13,6 +13,9 @@ use crate::workload::{Operation, WEIGHTS};
 
 /// Order per subject is what most subscribers have.
 const ORDERS: [Order; 4] = [Order::Subject, Order::Subject, Order::Partition, Order::Unordered];
+
+/// The length of the window that limits requests.
+pub const RATE_WINDOW: Duration = Duration::from_millis(100);
 
 /// The world that one seed draws.
 #[derive(Debug, Clone)]
@@ -59,6 +62,8 @@ pub struct Options {
     pub held: u64,
     /// Percent of events on which the policy engine does not answer in time.
     pub silence: u64,
+    /// Requests that a subscriber is sent within any [`RATE_WINDOW`]; 0 for no limit.
+    pub rate: u64,
     pub(crate) weights: Vec<(Operation, u64)>,
 }
 
@@ -94,8 +99,15 @@ impl Options {
             silence: chance.between(0, 1) * chance.between(1, 10),
             // Drawn last, so that committed seeds draw the rest as they did.
             order: *chance.pick(&ORDERS).unwrap_or(&Order::Subject),
+            rate: chance.between(0, 1) * chance.between(1, 5),
             weights,
         }
+    }
+
+    fn limit(&self) -> Option<rate::Limit> {
+        let most = u32::try_from(self.rate).ok().filter(|most| *most > 0)?;
+        let meter = rate::Meter::Window { most, per: RATE_WINDOW };
+        Some(rate::Limit { meter, tariff: rate::Tariff::requests() })
     }
 
     pub(crate) fn config(&self, subscriber: &SubscriberName) -> Config {
@@ -110,6 +122,7 @@ impl Options {
                 linger: Duration::from_millis(self.linger_ms),
                 subject_repeats: self.subject_repeats,
             },
+            rate: rate::Policy { limits: self.limit().into_iter().collect() },
             retry: retry::Policy {
                 base: Duration::from_millis(20),
                 cap: Duration::from_secs(5),

@@ -122,6 +122,7 @@ impl World {
     fn send(&mut self, attempt: Attempt) {
         self.truth.attempts += 1;
         let subscriber = self.subscriber_of(attempt.lane);
+        self.truth.starts.entry(subscriber).or_default().push(self.now.moment);
         let numbers: Vec<u64> = attempt
             .deliveries
             .iter()

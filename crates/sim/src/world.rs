@@ -67,6 +67,8 @@ pub(crate) struct Truth {
     /// What each subscriber has processed from its live lane, and in what order, by subject.
     pub(crate) live: BTreeSet<(usize, Offset)>,
     pub(crate) order: BTreeMap<(usize, SubjectId), Vec<Offset>>,
+    /// When requests to each subscriber started, since the engine did.
+    pub(crate) starts: BTreeMap<usize, Vec<Moment>>,
     pub(crate) attempts: u64,
     pub(crate) crashes: u64,
     pub(crate) dead_letters: u64,
