@@ -15,7 +15,7 @@ use crate::workload::{Operation, WEIGHTS};
 const ORDERS: [Order; 4] = [Order::Subject, Order::Subject, Order::Partition, Order::Unordered];
 
 /// The length of the window that limits requests.
-pub const RATE_WINDOW: Duration = Duration::from_millis(100);
+pub(crate) const RATE_WINDOW: Duration = Duration::from_millis(100);
 
 /// The world that one seed draws.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub struct Options {
     pub held: u64,
     /// Percent of events on which the policy engine does not answer in time.
     pub silence: u64,
-    /// Requests that a subscriber is sent within any [`RATE_WINDOW`]; 0 for no limit.
+    /// Requests that a subscriber is sent within any 100 ms; 0 for no limit.
     pub rate: u64,
     pub(crate) weights: Vec<(Operation, u64)>,
 }

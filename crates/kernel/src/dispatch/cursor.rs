@@ -12,6 +12,7 @@
 //! subject fails. Offsets that did not match the filter, or are no events, count as settled once read past.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use writ_model::id::Offset;
 use writ_model::time::Timestamp;
@@ -60,8 +61,16 @@ impl Position {
 
     /// An event was read, admitted at this time. False when it needs no delivery: settled earlier, or read before.
     pub fn open(&mut self, offset: Offset, admitted: Timestamp) -> bool {
-        let is_new = offset >= self.read_to && !self.is_done(offset) && !self.open.contains_key(&offset);
-        is_new && self.open.insert(offset, admitted).is_none()
+        if offset < self.read_to || self.is_done(offset) {
+            return false;
+        }
+        match self.open.entry(offset) {
+            Entry::Vacant(place) => {
+                place.insert(admitted);
+                true
+            }
+            Entry::Occupied(_) => false,
+        }
     }
 
     /// Everything below `next` has been offered. Never moves back.

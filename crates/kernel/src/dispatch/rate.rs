@@ -154,6 +154,11 @@ impl Rate {
         Self { limits: policy.limits.iter().take(LIMITS_MAX).map(metered).collect() }
     }
 
+    /// Whether nothing limits the subscriber.
+    pub fn is_unlimited(&self) -> bool {
+        self.limits.is_empty()
+    }
+
     /// When a request whose first event is of this type may start; `None`: now.
     pub fn deadline(&self, now: Moment, first: ChangeType) -> Option<Moment> {
         let waits = self.limits.iter().filter_map(|limit| limit.gauge.deadline(now, limit.alone(first)));

@@ -72,8 +72,11 @@ impl Lane {
     /// Until when a wait or a rate holds back what is ready; `None`: it may go.
     fn held_until(&self, turn: &Turn<'_>) -> Option<Moment> {
         let now = turn.now.moment;
-        let next = self.backlog.next_type()?;
-        self.pace.deadline(now).max(turn.rate.deadline(now, next))
+        let held = self.pace.deadline(now);
+        if turn.rate.is_unlimited() {
+            return held;
+        }
+        held.max(turn.rate.deadline(now, self.backlog.next_type()?))
     }
 
     fn wake(&mut self, turn: &mut Turn<'_>) {
