@@ -220,6 +220,26 @@ async fn a_dead_subscriber_holds_nobody_back_and_catches_up_when_it_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_200_that_says_no_is_a_failure_where_a_rule_says_so() {
+    let Some(cluster) = cluster(&Options::default()) else { return };
+    cluster.psql(TABLE).await;
+    let crm = Receiver::start(Behaviour::Saying("{\"ok\": false}")).await;
+    let rule = "answers: [{ status: 200, body: { at: /ok, equals: false }, then: retry }], ";
+    let config = config(HEAD, &crm).replace("delivery: { ", &format!("delivery: {{ {rule}"));
+    let mut stage = Stage::new(config).await;
+    stage.environment("WRIT_SHOP_URL", &cluster.url());
+    stage.start().await;
+    stage.streams().await;
+    let scene = Scene { cluster, crm, stage };
+    scene.add(0..5).await;
+    until("it says no three times", async || (scene.crm.refused() >= 3).then_some(())).await;
+    let lane = scene.stage.lane("crm").await.expect("the engine answers");
+    assert_eq!(lane["last_failure"], "http_200/rule_1");
+    scene.crm.behave(Behaviour::Healthy);
+    scene.arrived(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_nine_dead_subscribers_of_thirty_keep_to_the_byte_cap_and_are_found() {
     const DEAD: usize = 29;
     const CAP: u64 = 1 << 20;

@@ -28,6 +28,8 @@ pub(crate) enum Behaviour {
     Throttling(u32),
     /// This status, for every request.
     Answering(u16),
+    /// 200 with this body, which says that it took nothing.
+    Saying(&'static str),
 }
 
 /// One event in one request that was acknowledged.
@@ -177,6 +179,7 @@ async fn answer(
         Behaviour::Healthy | Behaviour::Slow(_) => {}
         Behaviour::Throttling(_) => return Ok(status(429)),
         Behaviour::Answering(code) => return Ok(status(code)),
+        Behaviour::Saying(text) => return Ok(Response::new(Full::from(text))),
     }
     record(&seen, &webhook_id, &body.to_bytes());
     Ok(status(204))
@@ -190,7 +193,7 @@ fn decide(seen: &Mutex<Seen>) -> Behaviour {
         Behaviour::Throttling(0) => return Behaviour::Healthy,
         Behaviour::Throttling(left) => seen.behaviour = Behaviour::Throttling(left - 1),
         Behaviour::Healthy | Behaviour::Slow(_) => return behaviour,
-        Behaviour::Answering(_) => {}
+        Behaviour::Answering(_) | Behaviour::Saying(_) => {}
     }
     seen.refused += 1;
     behaviour
