@@ -11,6 +11,7 @@ use writ_connectors::registry::{self, Side};
 use writ_connectors::secret::Secrets;
 use writ_connectors::source::PullSource;
 use writ_connectors::subscriber::Subscriber;
+use writ_kernel::guarantee::{self, Promises, Resolved, Terms};
 use writ_kernel::route::{Filter, Router};
 use writ_model::code;
 use writ_model::id::{SourceName, SubscriberName};
@@ -18,7 +19,7 @@ use writ_model::mapping::Tables;
 use writ_policy::{Bundle, Engine as Policy, TrialResult};
 use writ_schema::registry::Registry;
 
-use crate::config::{Config, Delivery};
+use crate::config::{self, Config, Delivery};
 use crate::error::EngineError;
 use crate::handle::PushEntry;
 
@@ -42,6 +43,10 @@ pub struct LanePart {
     pub subscriber: Arc<dyn Subscriber>,
     /// How it is delivered to.
     pub delivery: Delivery,
+    /// What it is promised, by change type.
+    pub promises: Promises,
+    /// Where the default could not be proven and at-least-once stands instead, in words.
+    pub fallbacks: Vec<String>,
 }
 
 /// Everything that configuration alone decides.
@@ -75,7 +80,10 @@ pub fn assemble(config: &Config, secrets: &Secrets) -> Result<Assembled, Vec<Eng
     }
     let mut lanes = Vec::new();
     for name in config.subscribers.keys() {
-        keep(parts.subscriber(name).map(|lane| lanes.push(lane)));
+        match parts.subscriber(name) {
+            Ok(lane) => lanes.push(lane),
+            Err(refused) => refused.into_iter().for_each(|error| keep(Err(error))),
+        }
     }
     let mut filters = Vec::new();
     for (name, subscriber) in &config.subscribers {
@@ -134,7 +142,21 @@ impl Parts<'_> {
         Ok(())
     }
 
-    fn subscriber(&self, name: &SubscriberName) -> Result<LanePart, EngineError> {
+    fn subscriber(&self, name: &SubscriberName) -> Result<LanePart, Vec<EngineError>> {
+        let built = self.connector(name).map_err(|error| vec![error])?;
+        let subscriber = &self.config.subscribers[name];
+        let Resolved { promises, fallbacks } = promised(name, subscriber, built.as_ref())?;
+        Ok(LanePart {
+            name: name.clone(),
+            kind: subscriber.kind.clone(),
+            subscriber: built,
+            delivery: subscriber.delivery.clone(),
+            promises,
+            fallbacks: fallbacks.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn connector(&self, name: &SubscriberName) -> Result<Arc<dyn Subscriber>, EngineError> {
         let subscriber = &self.config.subscribers[name];
         let place = format!("subscribers.{name}");
         let missing = || unknown_kind(&place, &subscriber.kind, Side::Subscriber);
@@ -148,14 +170,28 @@ impl Parts<'_> {
             secrets: self.secrets,
         };
         let built = build(&context, Value::Object(subscriber.connector.clone()));
-        let built = built.map_err(|error| unusable(&place, &error))?;
-        Ok(LanePart {
-            name: name.clone(),
-            kind: descriptor.name.to_owned(),
-            subscriber: Arc::from(built),
-            delivery: subscriber.delivery.clone(),
-        })
+        built.map(Arc::from).map_err(|error| unusable(&place, &error))
     }
+}
+
+/// What the subscriber is promised, or what cannot be promised.
+fn promised(
+    name: &SubscriberName,
+    given: &config::Subscriber,
+    built: &dyn Subscriber,
+) -> Result<Resolved, Vec<EngineError>> {
+    let chosen = given.guarantee.as_ref().map(config::Wish::chosen).unwrap_or_default();
+    let terms = Terms {
+        chosen: &chosen,
+        is_ad_audience: given.ad_audience,
+        expires: given.delivery.expires_after.is_some(),
+        proofs: &built.proofs(),
+        repeats_within: given.delivery.age_max.0 + given.delivery.retry_longest.0,
+    };
+    guarantee::resolve(&terms).map_err(|refused| {
+        let place = format!("subscribers.{name}.guarantee");
+        refused.iter().map(|one| EngineError::new(one.code(), &place, one, one.remedy())).collect()
+    })
 }
 
 fn schemas(config: &Config) -> Result<Registry, EngineError> {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use writ_kernel::dispatch::lane;
+use writ_model::guarantee::Guarantee;
 use writ_model::id::{SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
+use writ_model::taxonomy::ChangeType;
 
 /// The whole of `writ.yaml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -141,12 +143,39 @@ pub struct Subscriber {
     /// CloudEvents Subscriptions filters, all of which must match; none means everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<serde_json::Value>,
+    /// How often an event takes effect; without it, and for change types that a map does not name, the
+    /// defaults of `docs/reference/delivery.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Wish>,
+    /// It is an advertising audience: what joins a segment or a cohort is sent at most once by default.
+    #[serde(default)]
+    pub ad_audience: bool,
     /// How it is delivered to.
     #[serde(default)]
     pub delivery: Delivery,
     /// The connector's own keys.
     #[serde(flatten)]
     pub connector: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The guarantee that an operator chooses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Wish {
+    /// One for all change types.
+    All(Guarantee),
+    /// One for each change type named.
+    Each(BTreeMap<ChangeType, Guarantee>),
+}
+
+impl Wish {
+    /// The choice for each change type that one was made for.
+    pub fn chosen(&self) -> BTreeMap<ChangeType, Guarantee> {
+        match self {
+            Self::All(guarantee) => ChangeType::ALL.iter().map(|each| (*each, *guarantee)).collect(),
+            Self::Each(chosen) => chosen.clone(),
+        }
+    }
 }
 
 /// How a subscriber is delivered to.
@@ -169,6 +198,9 @@ pub struct Delivery {
     pub attempts_max: u32,
     /// Age at which an event goes to the dead letters.
     pub age_max: Period,
+    /// An event that is sent at most once is not sent when it is older than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<Period>,
     /// Failures in a row that open the breaker.
     pub breaker_failures: u32,
     /// How long it stays open before a probe.
@@ -192,6 +224,7 @@ impl Default for Delivery {
             retry_after_longest: Period(lane.retry.retry_after_max),
             attempts_max: lane.retry.attempts_max,
             age_max: Period(lane.retry.age_max),
+            expires_after: None,
             breaker_failures: lane.breaker.failures_in_a_row,
             breaker_open: Period(lane.breaker.open_for),
             breaker_probes: lane.breaker.probes_max as usize,

@@ -1,6 +1,6 @@
 //! Carries out one attempt: gathers the views, calls the connector once, reports what came back.
 
-use writ_connectors::subscriber::{Parcel, ParcelItem, Subscriber};
+use writ_connectors::subscriber::{Parcel, ParcelItem, Sender, Subscriber};
 use writ_kernel::dispatch::Attempt;
 use writ_kernel::dispatch::attempt::Delivery;
 use writ_model::delivery::{Answer, Fault};
@@ -9,7 +9,12 @@ use crate::clock;
 use crate::hub::reader::{ColdReader, Unreadable};
 
 /// Makes the attempt; always returns an answer.
-pub(crate) async fn attempt(attempt: &Attempt, subscriber: &dyn Subscriber, cold: &ColdReader) -> Answer {
+pub(crate) async fn attempt(
+    attempt: &Attempt,
+    subscriber: &dyn Subscriber,
+    cold: &ColdReader,
+    sender: Sender,
+) -> Answer {
     let mut items = Vec::with_capacity(attempt.deliveries.len());
     for delivery in &attempt.deliveries {
         match parcel_item(delivery, cold).await {
@@ -19,7 +24,8 @@ pub(crate) async fn attempt(attempt: &Attempt, subscriber: &dyn Subscriber, cold
             Err(Unreadable) => return Answer::Failed(Fault::SendBroken),
         }
     }
-    subscriber.deliver(Parcel { items, at: clock::wall() }).await
+    let settled_below = attempt.settled_below;
+    subscriber.deliver(Parcel { items, at: clock::wall(), sender, settled_below }).await
 }
 
 /// The event at `index` has no payload any more: it alone is unsendable, the others are to be sent again.
@@ -29,7 +35,13 @@ fn unsendable(count: usize, index: usize) -> Answer {
 }
 
 async fn parcel_item(delivery: &Delivery, cold: &ColdReader) -> Result<Option<ParcelItem>, Unreadable> {
-    let view = cold.event(delivery.offset()).await?.and_then(|event| event.view());
-    let item = |view| ParcelItem { view, delivery_id: delivery.delivery_id(), attempt: delivery.number() };
-    Ok(view.map(item))
+    let Some(event) = cold.event(delivery.offset()).await? else { return Ok(None) };
+    let item = |view| ParcelItem {
+        view,
+        delivery_id: delivery.delivery_id(),
+        attempt: delivery.number(),
+        offset: event.offset,
+        subject_id: event.header.subject_id,
+    };
+    Ok(event.view().map(item))
 }

@@ -12,7 +12,9 @@ use writ_model::change::Change;
 use writ_model::code;
 use writ_model::control::{DeadLetter, ReplayProgress, Withheld};
 use writ_model::delivery::Acknowledgement;
+use writ_model::guarantee::Promise;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName, TenantId};
+use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 use writ_store::state::State;
 
@@ -36,6 +38,8 @@ pub struct LaneStatus {
     pub subscriber: String,
     /// Its connector.
     pub kind: String,
+    /// What it is promised, by change type.
+    pub guarantees: BTreeMap<ChangeType, Promise>,
     /// `running`, `paused` or `gone`.
     pub state: &'static str,
     /// `closed`, `open` or `half_open`.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use writ_connectors::subscriber::Sender;
 use writ_kernel::admission::{Clock as HybridClock, DRIFT_MAX, Sequencer};
 use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
@@ -151,9 +152,11 @@ impl<'a> Parts<'a> {
     ) -> Result<Hub, EngineError> {
         let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start())?;
         let replays = self.state.replays().map_err(|error| failed("read replays", &error))?;
+        let key = DeliveryKey::new(self.secrets.delivery_key);
+        let sender = Sender { store: key.store_id(), epoch: self.epoch };
         let settings = dispatch::Settings {
             epoch: self.epoch,
-            key: DeliveryKey::new(self.secrets.delivery_key),
+            key,
             seed: u64::from_le_bytes(random()?),
             bytes_max: self.config.limits.lanes_mib << 20,
         };
@@ -166,6 +169,7 @@ impl<'a> Parts<'a> {
             payloads: Arc::clone(&self.payloads),
             cold: self.cold.clone(),
             writer: self.handle.clone(),
+            sender,
             facts,
             waiting: BTreeMap::new(),
             attempts: JoinSet::new(),

@@ -25,6 +25,8 @@ pub const ACKNOWLEDGED: &str = "writ_deliveries_acknowledged_total";
 pub const RETRIED: &str = "writ_deliveries_retried_total";
 /// Events dead-lettered, by subscriber and cause.
 pub const DEAD_LETTERED: &str = "writ_deliveries_dead_lettered_total";
+/// Events that are sent at most once and were not acknowledged, by subscriber and cause.
+pub const UNCONFIRMED: &str = "writ_deliveries_unconfirmed_total";
 /// 0 closed, 1 half-open, 2 open; by subscriber.
 pub const BREAKER: &str = "writ_breaker_state";
 /// Source stops, by source and code.
@@ -46,6 +48,15 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
         Note::DeadLettered { offset, cause } => {
             tracing::warn!(subscriber, offset = offset.0, cause, "event is in the dead letters");
             counter!(DEAD_LETTERED, "subscriber" => subscriber, "cause" => cause.clone()).increment(1);
+        }
+        Note::Unconfirmed { offset, cause } => {
+            tracing::info!(
+                subscriber,
+                offset = offset.0,
+                cause,
+                "an event sent at most once was not acknowledged"
+            );
+            counter!(UNCONFIRMED, "subscriber" => subscriber, "cause" => cause.clone()).increment(1);
         }
         Note::Breaker(state) => {
             tracing::warn!(subscriber, state, "breaker changed");

@@ -59,6 +59,7 @@ impl Event {
             subject_id: self.header.subject_id,
             generation: self.header.generation,
             change_type: self.header.change_type,
+            operation: self.header.operation,
             class: self.decision.class,
             recorded_at: self.header.recorded_at,
             bytes: self.bytes,

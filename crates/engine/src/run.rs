@@ -58,6 +58,11 @@ fn first(mut errors: Vec<EngineError>) -> EngineError {
 fn launch(config: &Config, assembled: Assembled, store: Store) -> Result<Running, EngineError> {
     let Assembled { pull, push, lanes, router, registry, policy, mappings, policy_test_failures: _ } =
         assembled;
+    for lane in &lanes {
+        for fallback in &lane.fallbacks {
+            tracing::warn!(subscriber = %lane.name, fallback, "at-least-once stands in for a default guarantee");
+        }
+    }
     let (wires, work) = wires();
     let state = Arc::clone(&store.state);
     let (parts, log) = Parts::new(config, store, router, work);

@@ -23,7 +23,10 @@ fn whole() -> Config {
                 "soft_delete": "a", "parent": "b", "location": "c", "locale": "d",
             } },
         } },
-        "subscribers": { "crm": { "kind": "file", "filters": [{ "exact": { "type": "a" } }] } },
+        "subscribers": { "crm": {
+            "kind": "file", "filters": [{ "exact": { "type": "a" } }],
+            "guarantee": "at-least-once", "delivery": { "expires_after": "1h" },
+        } },
     });
     serde_json::from_value(config).expect("a configuration")
 }

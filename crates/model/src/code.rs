@@ -36,6 +36,9 @@ codes! {
     POLICY_INVALID = "WRIT-1007", "a policy bundle cannot be used";
     MAPPING_UNFIT = "WRIT-1008", "the mapping does not fit the source's tables";
     FILTER_INVALID = "WRIT-1009", "a subscription filter cannot be used";
+    GUARANTEE_UNPROVEN = "WRIT-1010", "no mechanism proves the guarantee";
+    GUARANTEE_REFUSED = "WRIT-1011", "the guarantee is not allowed for this change type";
+    GUARANTEE_FORGETFUL = "WRIT-1012", "the receiver forgets before the last retry";
 
     SOURCE_UNREACHABLE = "WRIT-2001", "the source database cannot be reached";
     SLOT_INVALIDATED = "WRIT-2002", "the replication slot was invalidated";
@@ -79,6 +82,8 @@ codes! {
     SUBSCRIBER_GONE = "WRIT-6004", "the subscriber answered 410 and was stopped";
     SUBSCRIBER_UNKNOWN = "WRIT-6005", "there is no such subscriber";
     TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
+    RECEIVER_FENCED = "WRIT-6015", "a newer engine has taken over at the receiver";
+    RECEIVER_UNREADY = "WRIT-6016", "the receiving database is not ready to take events";
 
     AUDIT_SIGNATURE = "WRIT-7010", "a checkpoint's signature does not verify";
     AUDIT_ROOT = "WRIT-7011", "a tile or the root does not match";

@@ -60,6 +60,14 @@ pub enum Fault {
     LocalSink,
     /// The connector could not build the request (an oversized or unencodable event).
     Unsendable,
+    /// The other side refuses this item for good: a value that its column does not take.
+    Refused,
+    /// The other side gave the transaction up because of another one (deadlock, lock, serialization).
+    Conflict,
+    /// The other side knows a newer owner of this lane.
+    Fenced,
+    /// The other side cannot take anything as it is: a missing table or right, a full disk, a standby.
+    Unready,
 }
 
 impl Fault {
@@ -75,6 +83,10 @@ impl Fault {
             Self::Timeout => "timeout",
             Self::LocalSink => "local_sink",
             Self::Unsendable => "unsendable",
+            Self::Refused => "refused",
+            Self::Conflict => "conflict",
+            Self::Fenced => "fenced",
+            Self::Unready => "unready",
         }
     }
 }
@@ -112,6 +124,8 @@ pub enum SettledAs {
     Withheld,
     /// Not settled when the time to settle passed.
     Pending,
+    /// Sent at most once, and no acknowledgement is known: it may or may not have arrived.
+    Attempted,
 }
 
 impl SettledAs {
@@ -122,6 +136,7 @@ impl SettledAs {
             Self::DeadLettered => "dead_lettered",
             Self::Withheld => "withheld",
             Self::Pending => "pending",
+            Self::Attempted => "attempted",
         }
     }
 }

@@ -24,4 +24,6 @@ pub mod control;
 
 pub mod delivery;
 
+pub mod guarantee;
+
 pub mod code;

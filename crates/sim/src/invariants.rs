@@ -36,6 +36,11 @@ impl World {
                 return Err(format!("attempt for {offset}, which s{subscriber} must not get"));
             }
             let (event_id, subject) = (event.id(), event.subject());
+            let is_once =
+                self.options.is_once(event.stored.header.change_type, event.stored.header.operation);
+            if is_once && !self.truth.once.insert((subscriber, offset)) {
+                return Err(format!("attempt for {offset}, which s{subscriber} was sent once already"));
+            }
             let repeats = last.insert(subject, offset);
             if repeats.is_some_and(|before| before >= offset || !self.options.subject_repeats) {
                 return Err(format!("attempt {:?}: subject {subject} twice or backwards", attempt.id));
@@ -121,6 +126,7 @@ impl World {
             || event.is_denied(name)
             || is_dead
             || self.truth.seen.contains(&(subscriber, offset))
+            || self.reference.spent.contains(&(name.to_owned(), offset))
             || discarded
                 .any(|(whose, subject, through)| whose == name && *subject == key.1 && offset <= *through)
     }

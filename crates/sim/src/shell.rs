@@ -6,7 +6,7 @@ use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
 use writ_model::control::Finalised;
-use writ_model::delivery::Answer;
+use writ_model::delivery::{Answer, AttemptId};
 use writ_model::id::{Offset, SubjectId};
 use writ_store::log::Record;
 use writ_store::state::{OpenEvent, State};
@@ -77,6 +77,11 @@ impl World {
             }
             Effect::Send(attempt) => self.send(attempt),
             Effect::Journal(fact) => self.journal(fact),
+            Effect::Confirm(attempt) => {
+                let is_early = self.bug == Some(Bug::SentBeforeDurable);
+                let after = if is_early { 0 } else { self.commit_of_now() };
+                self.plan(wait, Happening::Confirm { attempt, after });
+            }
             Effect::Settled(lane, batch) => {
                 self.settle_facts.push_back(settle::Fact::Settled(lane, batch.items.clone()));
                 self.journal(ControlFact::Settled(batch));
@@ -209,6 +214,19 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn serve_confirm(&mut self, attempt: AttemptId, after: u64) -> Result<(), String> {
+        if self.commits < after {
+            let wait = self.chance.millis(1, 3);
+            self.plan(wait, Happening::Confirm { attempt, after });
+            return Ok(());
+        }
+        self.facts.push_back(Fact::Durable(attempt));
+        if self.chance.percent(20) {
+            self.facts.push_back(Fact::Durable(attempt));
+        }
+        Ok(())
+    }
+
     pub(crate) fn serve_load(&mut self, from: Offset, limit: usize, after: u64) -> Result<(), String> {
         if self.commits < after {
             let wait = self.chance.millis(1, 3);
@@ -254,6 +272,7 @@ impl World {
             subject_id: stored.header.subject_id,
             generation: stored.header.generation,
             change_type: stored.header.change_type,
+            operation: stored.header.operation,
             class: stored.decision.class,
             recorded_at: stored.header.recorded_at,
             bytes: stored.bytes,

@@ -67,6 +67,9 @@ impl Found<'_> {
         self.period(&key("retry_longest"), delivery.retry_longest, delivery.retry_first.0..=7 * DAY);
         self.period(&key("retry_after_longest"), delivery.retry_after_longest, Duration::ZERO..=7 * DAY);
         self.period(&key("age_max"), delivery.age_max, MILLI..=365 * DAY);
+        if let Some(expires_after) = delivery.expires_after {
+            self.period(&key("expires_after"), expires_after, MILLI..=365 * DAY);
+        }
         self.period(&key("breaker_open"), delivery.breaker_open, MILLI..=DAY);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use writ_connectors::subscriber::Subscriber;
 use writ_kernel::dispatch::dead_letter::REDRIVE_ITEMS_MAX;
 use writ_kernel::dispatch::{Item, LaneId, lane};
+use writ_kernel::guarantee::Promises;
 use writ_kernel::route::Router;
 use writ_model::envelope::ClearHeader;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
@@ -20,11 +21,13 @@ pub(crate) struct Lane {
     pub(crate) name: SubscriberName,
     pub(crate) kind: String,
     pub(crate) subscriber: Arc<dyn Subscriber>,
+    pub(crate) promises: Promises,
 }
 
 impl From<LanePart> for Lane {
     fn from(part: LanePart) -> Self {
-        Self { name: part.name, kind: part.kind, subscriber: part.subscriber }
+        let LanePart { name, kind, subscriber, promises, .. } = part;
+        Self { name, kind, subscriber, promises }
     }
 }
 
@@ -41,6 +44,8 @@ pub(crate) fn settings(part: &LanePart) -> lane::Config {
     config.retry.attempts_max = given.attempts_max;
     config.retry.age_max = given.age_max.0;
     config.retry.retry_after_max = given.retry_after_longest.0;
+    config.promises = part.promises.clone();
+    config.expires_after = given.expires_after.map(|period| period.0);
     config.breaker.failures_in_a_row = given.breaker_failures;
     config.breaker.open_for = given.breaker_open.0;
     config.breaker.probes_max = u32::try_from(given.breaker_probes).unwrap_or(u32::MAX);
@@ -121,6 +126,10 @@ impl Lanes {
 
     pub(crate) fn kind(&self, id: LaneId) -> &str {
         self.lane(id).map_or("", |lane| lane.kind.as_str())
+    }
+
+    pub(crate) fn promises(&self, id: LaneId) -> Promises {
+        self.lane(id).map(|lane| lane.promises.clone()).unwrap_or_default()
     }
 
     pub(crate) fn subscriber(&self, id: LaneId) -> Option<Arc<dyn Subscriber>> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
+use writ_connectors::subscriber::Sender;
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle::{self, Settlement};
@@ -33,6 +34,8 @@ pub(crate) struct Committed {
     pub(crate) events: Vec<Arc<Event>>,
     /// The log's end after it.
     pub(crate) end: Offset,
+    /// Attempts that waited for it.
+    pub(crate) confirmed: Vec<AttemptId>,
 }
 
 /// What tasks send back.
@@ -58,6 +61,7 @@ pub(crate) struct Hub {
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) cold: ColdReader,
     pub(crate) writer: WriterHandle,
+    pub(crate) sender: Sender,
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     /// Lanes at the head, to be served by the next commit.
     pub(crate) waiting: BTreeMap<LaneId, Stretch>,
@@ -75,11 +79,11 @@ impl Hub {
         self.carry_out();
         let mut is_draining = false;
         loop {
-            if is_draining && self.attempts.is_empty() {
+            if is_draining && self.attempts.is_empty() && !self.dispatch.awaits_commit() {
                 break;
             }
             let deadline = self.next_deadline();
-            let clock = self.clock;
+            let (clock, writer) = (self.clock, self.writer.work.clone());
             let sleep = async move {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(clock.instant(at).into()).await,
@@ -92,6 +96,8 @@ impl Hub {
                 Some(committed) = inbox.committed.recv() => self.committed(committed),
                 Some(command) = inbox.commands.recv() => self.command(command),
                 () = sleep => self.on_time(),
+                // Only a writer that failed is gone before the hub: no commit will come.
+                () = writer.closed(), if is_draining => break,
                 _ = inbox.stop.wait_for(|stop| *stop), if !is_draining => {
                     is_draining = true;
                     self.drain();

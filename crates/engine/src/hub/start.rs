@@ -71,6 +71,7 @@ impl Hub {
         Some(LaneStatus {
             subscriber: name.to_string(),
             kind: self.lanes.kind(id).to_owned(),
+            guarantees: self.lanes.promises(id).all().collect(),
             state: lane.state().as_str(),
             breaker: lane.breaker(),
             watermark: lane.watermark(),

@@ -37,6 +37,9 @@ impl Hub {
     pub(super) fn committed(&mut self, committed: Committed) {
         let open = committed.events.iter().map(|event| open(event)).collect();
         self.payloads.push(&committed.events, committed.end);
+        for attempt in committed.confirmed {
+            self.take(Fact::Dispatch(dispatch::Fact::Durable(attempt)));
+        }
         self.take(Fact::Settle(settle::Fact::Stored(open)));
         let waiting: Vec<(LaneId, Stretch)> = std::mem::take(&mut self.waiting).into_iter().collect();
         waiting.into_iter().for_each(|(lane, stretch)| self.read(lane, stretch));
@@ -69,6 +72,11 @@ impl Hub {
             Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
             Effect::Send(attempt) => self.send(attempt),
             Effect::Journal(fact) => self.journal.push(fact),
+            Effect::Confirm(attempt) => {
+                let journal = std::mem::take(&mut self.journal);
+                self.writer.send(Work::Facts(journal));
+                self.writer.send(Work::Confirm(attempt));
+            }
             Effect::Settled(lane, batch) => {
                 let fact = settle::Fact::Settled(lane, batch.items.clone());
                 self.take(Fact::Settle(fact));
@@ -80,7 +88,10 @@ impl Hub {
 
     fn note(&mut self, lane: LaneId, note: &Note) {
         metric::note(self.lanes.name(lane), note);
-        if let Note::Retried { cause, .. } | Note::DeadLettered { cause, .. } = note {
+        if let Note::Retried { cause, .. }
+        | Note::DeadLettered { cause, .. }
+        | Note::Unconfirmed { cause, .. } = note
+        {
             self.lanes.failed(lane, cause);
         }
     }
@@ -129,8 +140,8 @@ impl Hub {
 
     fn send(&mut self, attempt: Attempt) {
         let Some(subscriber) = self.lanes.subscriber(attempt.lane) else { return };
-        let (id, cold) = (attempt.id, self.cold.clone());
-        let task = async move { deliver::attempt(&attempt, subscriber.as_ref(), &cold).await };
+        let (id, cold, sender) = (attempt.id, self.cold.clone(), self.sender);
+        let task = async move { deliver::attempt(&attempt, subscriber.as_ref(), &cold, sender).await };
         self.attempt_of.insert(self.attempts.spawn(task).id(), id);
     }
 

@@ -132,6 +132,7 @@ impl Writer {
             Work::DeadLetters { lane, subject } => {
                 batch.hub.loads.push(Deferred::DeadLetters { lane, subject });
             }
+            Work::Confirm(attempt) => batch.hub.confirms.push(attempt),
             Work::Stop => {}
         }
         Ok(())
@@ -240,7 +241,7 @@ impl Writer {
         }
         self.handle.give_back(batch.permits);
         // The hub may lag by a bounded number of commits; waiting for it here is the back-pressure.
-        drop(self.committed.blocking_send(Committed { events, end }));
+        drop(self.committed.blocking_send(Committed { events, end, confirmed: batch.hub.confirms }));
         drop(self.wake.send(Wake::Grown));
         for deferred in batch.hub.loads {
             drop(self.wake.send(match deferred {

@@ -27,6 +27,7 @@ use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::code;
 use writ_model::control::{ControlFact, SourceProgress};
+use writ_model::delivery::AttemptId;
 use writ_model::envelope::Envelope;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId};
 use writ_model::verdict::{Reason, WithheldAs};
@@ -96,6 +97,8 @@ pub(crate) enum Work {
         lane: LaneId,
         subject: SubjectId,
     },
+    /// Tell the hub once everything before this is committed.
+    Confirm(AttemptId),
     /// Finish what is queued and end.
     Stop,
 }

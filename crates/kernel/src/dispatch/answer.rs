@@ -27,6 +27,9 @@ impl Lane {
         let health = classify::health(&outcomes);
         self.with_breaker(turn, |breaker, now| breaker.record(now, flight.pass, health));
         self.throttle(turn, &outcomes);
+        if flight.is_once {
+            return self.answered_once(turn, &flight, answer, &outcomes);
+        }
         if classify::is_whole_rejection(answer, &outcomes) {
             return self.split(&flight);
         }
@@ -37,13 +40,17 @@ impl Lane {
             self.conclude(turn, &Part { subject, outcomes: part, answer, first, is_charged });
             first += count;
         }
+        self.stop_if_gone(turn, &outcomes);
+    }
+
+    pub(super) fn stop_if_gone(&mut self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
         if outcomes.contains(&Outcome::SubscriberGone) && self.state != State::Gone {
             self.note(turn, Note::Gone);
             self.change(turn, State::Gone);
         }
     }
 
-    fn note_acknowledged(&self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
+    pub(super) fn note_acknowledged(&self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
         let count = outcomes.iter().filter(|outcome| **outcome == Outcome::Acknowledged).count();
         if count > 0 {
             self.note(turn, Note::Acknowledged(u32::try_from(count).unwrap_or(u32::MAX)));

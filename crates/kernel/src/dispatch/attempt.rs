@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubscriberName};
+use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, StoreId, SubscriberName};
 
 use crate::gate::permit::Permit;
 
@@ -50,6 +50,14 @@ impl DeliveryKey {
     pub fn new(bytes: [u8; 32]) -> Self {
         // Keyed once: an id is made per delivery.
         Self(Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length"))
+    }
+
+    /// The store's own id at its receivers.
+    pub fn store_id(&self) -> StoreId {
+        let mut mac = self.0.clone();
+        mac.update(b"writ store v1");
+        let full: [u8; 32] = mac.finalize().into_bytes().into();
+        StoreId(*full.first_chunk().expect("32 bytes hold 8"))
     }
 
     /// The id of one event at one subscriber: HMAC-SHA256 over (subscriber, source, event id, generation,

@@ -27,6 +27,8 @@ pub struct Queued {
     pub first_attempt: Option<Moment>,
     /// It comes from the dead letters: settling it does not touch the cursor.
     pub is_redriven: bool,
+    /// It is sent at most once; shares no request with what may be repeated.
+    pub is_once: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +131,7 @@ impl Backlog {
     /// with how many of its first events, in the order of sending.
     pub fn pick(&mut self, room: Room) -> Vec<(SubjectId, usize)> {
         let (mut members, mut limit, mut bytes, mut count) = (Vec::new(), room.items, 0, 0);
+        let mut is_once = None;
         while let Some((_, _, subject)) = self.ready.first().copied() {
             let queue = self.queues.get(&subject).expect("a ready subject has a queue");
             limit = limit.min(queue.batch_limit);
@@ -137,7 +140,8 @@ impl Backlog {
             let mut taken = 0;
             for queued in queue.items.iter().take(most) {
                 let size = queued.item.bytes as usize;
-                if count + taken > 0 && bytes + size > room.bytes {
+                let is_of_a_kind = *is_once.get_or_insert(queued.is_once) == queued.is_once;
+                if count + taken > 0 && (bytes + size > room.bytes || !is_of_a_kind) {
                     break;
                 }
                 bytes += size;

@@ -58,8 +58,11 @@ fn failed(fault: Fault) -> Outcome {
         | Fault::SendBroken
         | Fault::AnswerBroken
         | Fault::Timeout
-        | Fault::LocalSink => Outcome::Retry { cause, wait: None },
-        Fault::Unsendable => Outcome::Rejected { cause },
+        | Fault::LocalSink
+        | Fault::Conflict
+        | Fault::Fenced
+        | Fault::Unready => Outcome::Retry { cause, wait: None },
+        Fault::Unsendable | Fault::Refused => Outcome::Rejected { cause },
     }
 }
 

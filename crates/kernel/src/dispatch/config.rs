@@ -6,6 +6,7 @@ use writ_model::control::Cursor;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 
 use super::{breaker, ledger, retry};
+use crate::guarantee::Promises;
 
 /// How a subscriber takes batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,10 @@ pub struct Config {
     pub breaker: breaker::Policy,
     /// How often the cursor is written.
     pub cursor: ledger::Policy,
+    /// What the subscriber is promised.
+    pub promises: Promises,
+    /// An event that is sent at most once is not sent when it is older.
+    pub expires_after: Option<Duration>,
 }
 
 impl Config {
@@ -60,6 +65,8 @@ impl Config {
             retry: retry::Policy::default(),
             breaker: breaker::Policy::default(),
             cursor: ledger::Policy::default(),
+            promises: Promises::default(),
+            expires_after: None,
         }
     }
 }

@@ -149,9 +149,14 @@ impl Lane {
         if item.permit == PermitVerdict::Denied {
             return self.settle(turn, item.offset, SettledAs::Withheld, 0, None);
         }
-        match self.parked.last(item.subject_id) {
-            Some(last) => self.join_dead_letters(turn, item, last),
-            None => self.backlog.push(self.queued(item, false)),
+        let queued = self.queued(item, false);
+        if queued.is_once && self.replay.is_some() {
+            // A replay would be a second attempt.
+            return self.settle(turn, queued.item.offset, SettledAs::Withheld, 0, None);
+        }
+        match self.parked.last(queued.item.subject_id) {
+            Some(last) => self.join_dead_letters(turn, &queued, last),
+            None => self.backlog.push(queued),
         }
     }
 
@@ -159,7 +164,8 @@ impl Lane {
         let subscriber = &self.config.subscriber;
         let delivery_id =
             self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
-        Queued { item, delivery_id, attempts: 0, charged: 0, first_attempt: None, is_redriven }
+        let is_once = self.config.promises.of(item.change_type).is_once(item.operation);
+        Queued { item, delivery_id, attempts: 0, charged: 0, first_attempt: None, is_redriven, is_once }
     }
 
     /// One event is done at this lane; told with the next [`Lane::tell`].

@@ -16,6 +16,7 @@ pub mod cursor;
 pub mod dead_letter;
 mod http_date;
 pub mod ledger;
+mod once;
 pub mod pace;
 mod parent;
 mod parking;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use writ_model::control::{ControlFact, SettledBatch};
 use writ_model::delivery::{Answer, AttemptId};
 use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubjectId};
-use writ_model::taxonomy::{ChangeType, PriorityClass};
+use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
 
 use crate::gate::permit::PermitVerdict;
@@ -54,6 +55,8 @@ pub struct Item {
     pub generation: Generation,
     /// What it is about.
     pub change_type: ChangeType,
+    /// What happened: only additions are ever sent at most once.
+    pub operation: Operation,
     /// Express goes first.
     pub class: PriorityClass,
     /// When it was admitted.
@@ -72,6 +75,8 @@ pub enum Fact {
     Offered(LaneId, Vec<Item>, Offset),
     /// One attempt ended.
     Answered(AttemptId, Answer),
+    /// The answer to [`Effect::Confirm`].
+    Durable(AttemptId),
     /// An operator paused a lane: nothing new is sent, in-flight attempts end.
     Pause(LaneId),
     /// An operator resumed it.
@@ -96,6 +101,8 @@ pub struct Attempt {
     pub lane: LaneId,
     /// The events, in order.
     pub deliveries: Vec<attempt::Delivery>,
+    /// The lane sends nothing below this offset again but by an operator's act; zero for a replay.
+    pub settled_below: Offset,
 }
 
 /// What dispatch wants done.
@@ -120,6 +127,8 @@ pub enum Effect {
     /// Put this in the journal with the next commit. Not awaited: a crash before it repeats a delivery under
     /// the same delivery id.
     Journal(ControlFact),
+    /// Answer [`Fact::Durable`] once everything that was emitted before is committed.
+    Confirm(AttemptId),
     /// These events have settled at this lane: for settlement, and for the journal like [`Effect::Journal`].
     Settled(LaneId, SettledBatch),
     /// For metrics and logs.
@@ -156,6 +165,13 @@ pub enum Note {
         until: Moment,
         /// The operator's bound cut it.
         bounded: bool,
+    },
+    /// An event that is sent at most once was not acknowledged.
+    Unconfirmed {
+        /// Which event.
+        offset: Offset,
+        /// What came back.
+        cause: String,
     },
     /// The lane has no room for another parked subject: the event is retried at the longest interval until
     /// dead letters are redriven or discarded.

@@ -136,6 +136,11 @@ impl Dispatch {
         self.lanes.iter().map(|(id, lane)| (*id, lane))
     }
 
+    /// Whether some attempt waits for a commit before it is sent.
+    pub fn awaits_commit(&self) -> bool {
+        self.lanes.values().any(Lane::awaits_commit)
+    }
+
     /// From now on nothing is sent or read: attempts in flight end and are journaled. The drain itself is not
     /// journaled, for it must not outlive the process.
     pub fn drain(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -216,6 +221,10 @@ impl Machine for Dispatch {
             Fact::Answered(attempt, answer) => {
                 let Some(id) = self.attempts.lane_of.remove(&attempt) else { return };
                 self.route(now, id, effects, |lane, turn| lane.answered(turn, attempt, &answer));
+            }
+            Fact::Durable(attempt) => {
+                let Some(id) = self.attempts.lane_of.get(&attempt).copied() else { return };
+                self.route(now, id, effects, |lane, turn| lane.durable(turn, attempt));
             }
             Fact::Pause(id) => self.change(now, id, State::Paused, effects),
             Fact::Resume(id) => self.change(now, id, State::Running, effects),

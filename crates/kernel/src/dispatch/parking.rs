@@ -70,11 +70,10 @@ impl Lane {
 
     /// A new event of a parked subject. One at or before its last dead letter was journaled by an earlier
     /// run whose cursor was not, or was acknowledged before it.
-    pub(super) fn join_dead_letters(&mut self, turn: &mut Turn<'_>, item: Item, last: Offset) {
-        let offset = item.offset;
+    pub(super) fn join_dead_letters(&mut self, turn: &mut Turn<'_>, queued: &Queued, last: Offset) {
+        let offset = queued.item.offset;
         if offset > last {
-            let queued = self.queued(item, false);
-            self.enter(turn, &queued, BEHIND);
+            self.enter(turn, queued, BEHIND);
         }
         self.settle(turn, offset, SettledAs::DeadLettered, 0, None);
     }

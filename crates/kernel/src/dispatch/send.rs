@@ -1,11 +1,11 @@
 //! What a lane does whenever something changed: wake what is due, send what may be sent, read on.
 
-use writ_model::id::SubjectId;
+use writ_model::id::{Offset, SubjectId};
 use writ_model::time::Moment;
 
 use super::attempt::Delivery;
 use super::backlog::Room;
-use super::breaker::Pass;
+use super::breaker::{Health, Pass};
 use super::lane::{Lane, State};
 use super::parent::Turn;
 use super::{Attempt, Effect, Note};
@@ -22,6 +22,10 @@ const READ_SHARE: usize = 8;
 pub(super) struct Flight {
     pub(super) members: Vec<(SubjectId, usize)>,
     pub(super) pass: Pass,
+    /// Its events are sent at most once.
+    pub(super) is_once: bool,
+    /// The request that waits until the cursor behind its events is durable.
+    pub(super) staged: Option<Attempt>,
 }
 
 impl Flight {
@@ -111,15 +115,28 @@ impl Lane {
     }
 
     fn send_one(&mut self, turn: &mut Turn<'_>, pass: Pass) {
-        let members = self.backlog.pick(self.room());
+        let picked = self.backlog.pick(self.room());
+        let members = self.without_expired(turn, picked);
+        if members.is_empty() {
+            return self.with_breaker(turn, |breaker, now| breaker.record(now, pass, Health::Unknown));
+        }
+        let is_once = self.are_once(&members);
         let deliveries: Vec<Delivery> =
             members.iter().flat_map(|(subject, count)| self.deliveries(turn, *subject, *count)).collect();
         debug_assert!(!deliveries.is_empty(), "a ready backlog gives at least one event");
         self.linger_until = None;
         self.pace.sent(turn.now.moment, deliveries.len());
-        let id = turn.attempts.open(self.given.id);
-        self.flights.insert(id, Flight { members, pass });
-        turn.effects.push(Effect::Send(Attempt { id, lane: self.given.id, deliveries }));
+        let (id, lane) = (turn.attempts.open(self.given.id), self.given.id);
+        let settled_below = if self.replay.is_some() { Offset::ZERO } else { self.position.watermark() };
+        let attempt = Attempt { id, lane, deliveries, settled_below };
+        if is_once {
+            self.spend(turn, &members);
+            self.flights.insert(id, Flight { members, pass, is_once, staged: Some(attempt) });
+            turn.effects.push(Effect::Confirm(id));
+        } else {
+            self.flights.insert(id, Flight { members, pass, is_once, staged: None });
+            turn.effects.push(Effect::Send(attempt));
+        }
     }
 
     fn deliveries(&mut self, turn: &Turn<'_>, subject: SubjectId, count: usize) -> Vec<Delivery> {

@@ -1,6 +1,7 @@
 //! Lanes, fact by fact: a bench that plays the shell, and one file per concern.
 
 mod batching;
+mod once;
 mod order;
 mod parking;
 mod recovery;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use writ_model::control::{ControlFact, Cursor};
 use writ_model::delivery::{Answer, Fault, HttpAnswer};
 use writ_model::id::{Epoch, Generation, Offset, SourceName, SubjectId, SubscriberName};
-use writ_model::taxonomy::{ChangeType, PriorityClass};
+use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
 use writ_model::verdict::{Decision, PolicyVersion};
 
@@ -80,6 +81,7 @@ fn item(offset: u64, of: u8) -> Item {
         subject_id: subject(of),
         generation: Generation::FIRST,
         change_type: ChangeType::Email,
+        operation: Operation::Insert,
         class: PriorityClass::Standard,
         recorded_at: Timestamp(0),
         bytes: 100,
