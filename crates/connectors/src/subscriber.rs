@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use writ_model::delivery::Answer;
+use writ_model::delivery::{Answer, Branch, Fault, Resolution, Verdict};
 use writ_model::guarantee::Proof;
 use writ_model::id::{DeliveryId, Epoch, Offset, StoreId, SubjectId};
 use writ_model::time::Timestamp;
@@ -64,6 +64,25 @@ pub trait Subscriber: Send + Sync {
     /// The mechanisms that this subscriber, as it is configured, proves. None of them: at least once only.
     fn proofs(&self) -> Vec<Proof> {
         Vec::new()
+    }
+
+    /// Makes one attempt up to the point where its effects are certain and not yet there, under this branch; one
+    /// that proves two-phase does. `Durable` items are prepared; when there is none, nothing is.
+    fn prepare(&self, parcel: Parcel, branch: Branch) -> BoxFuture<'_, Answer> {
+        drop((parcel, branch));
+        Box::pin(std::future::ready(Answer::Failed(Fault::Unsendable)))
+    }
+
+    /// Ends a prepared branch of this store, once.
+    fn resolve(&self, sender: Sender, branch: Branch, verdict: Verdict) -> BoxFuture<'_, Resolution> {
+        let _ = (sender, branch, verdict);
+        Box::pin(std::future::ready(Resolution::Failed(Fault::Unsendable)))
+    }
+
+    /// The prepared branches of this store at this subscriber, of every epoch; never those of others.
+    fn branches(&self, sender: Sender) -> BoxFuture<'_, Result<Vec<Branch>, Fault>> {
+        let _ = sender;
+        Box::pin(std::future::ready(Err(Fault::Unsendable)))
     }
 
     /// Sees whether the subscriber can be reached, without delivering anything.

@@ -3,10 +3,20 @@
 use writ_connectors::subscriber::{Parcel, ParcelItem, Sender, Subscriber};
 use writ_kernel::dispatch::Attempt;
 use writ_kernel::dispatch::attempt::Delivery;
-use writ_model::delivery::{Answer, Fault};
+use writ_model::delivery::{Answer, Branch, Fault};
+use writ_model::id::Epoch;
 
 use crate::clock;
 use crate::hub::reader::{ColdReader, Unreadable};
+
+/// How an attempt is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    /// Whole.
+    Deliver,
+    /// Up to its decision, under a branch of this epoch.
+    Prepare(Epoch),
+}
 
 /// Makes the attempt; always returns an answer.
 pub(crate) async fn attempt(
@@ -14,6 +24,7 @@ pub(crate) async fn attempt(
     subscriber: &dyn Subscriber,
     cold: &ColdReader,
     sender: Sender,
+    way: Way,
 ) -> Answer {
     let mut items = Vec::with_capacity(attempt.deliveries.len());
     for delivery in &attempt.deliveries {
@@ -25,7 +36,11 @@ pub(crate) async fn attempt(
         }
     }
     let settled_below = attempt.settled_below;
-    subscriber.deliver(Parcel { items, at: clock::wall(), sender, settled_below }).await
+    let parcel = Parcel { items, at: clock::wall(), sender, settled_below };
+    match way {
+        Way::Deliver => subscriber.deliver(parcel).await,
+        Way::Prepare(epoch) => subscriber.prepare(parcel, Branch { epoch, attempt: attempt.id }).await,
+    }
 }
 
 /// The event at `index` has no payload any more: it alone is unsendable, the others are to be sent again.

@@ -173,7 +173,7 @@ impl<'a> Parts<'a> {
             facts,
             waiting: BTreeMap::new(),
             attempts: JoinSet::new(),
-            attempt_of: HashMap::new(),
+            if_lost: HashMap::new(),
             dispatch_effects: Vec::new(),
             settle_effects,
             journal: Vec::new(),

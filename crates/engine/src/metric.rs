@@ -78,6 +78,9 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
                 "no room for another parked subject; redrive or discard dead letters"
             );
         }
+        Note::Unresolved { cause } => {
+            tracing::warn!(subscriber, cause, "prepared transactions cannot be listed or resolved now");
+        }
         Note::Caught(_) => {}
     }
 }

@@ -150,6 +150,7 @@ pub(crate) fn lanes(
             begin,
             state: state.lane(&part.name).map_err(read)?.map(|lane| lane.state),
             parked: parked(&part.name, state).map_err(read)?,
+            decided: state.decided(&part.name).map_err(read)?,
         };
         recovered.insert(id, lane);
     }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::Acknowledgement;
+use crate::delivery::{Acknowledgement, Branch};
 use crate::id::{
     DeliveryId, Epoch, EventId, Generation, Incarnation, Offset, Position, SourceName, SubjectId,
     SubscriberName,
@@ -43,6 +43,10 @@ pub enum ControlFact {
     Finalised(Finalised),
     /// A replay was started, moved on or ended.
     Replay(ReplayProgress),
+    /// A receiver's prepared transaction is to be committed, whatever happens from now on.
+    BranchDecided(BranchDecided),
+    /// A decided transaction has ended.
+    BranchConcluded(BranchDecided),
     /// A record's key changed and no event in the stream says so.
     Rekeyed(Rekeyed),
 }
@@ -220,6 +224,17 @@ pub struct ReplayProgress {
     pub state: String,
     /// How many events it delivered so far.
     pub delivered: u64,
+}
+
+/// A prepared transaction at one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BranchDecided {
+    /// Where.
+    pub subscriber: SubscriberName,
+    /// Which.
+    pub branch: Branch,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A record moved to another key by a change none of whose events entered the stream. Without this fact the

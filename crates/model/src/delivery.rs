@@ -5,12 +5,41 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::AnswerDigest;
+use crate::id::{AnswerDigest, Epoch};
 use crate::time::Timestamp;
 
 /// Numbers an attempt within one run of the engine. Answers carry it back, however late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptId(pub u64);
+
+/// One prepared transaction at a receiver. With the store and the subscriber it is unique for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Branch {
+    /// The owner that asked for it.
+    pub epoch: Epoch,
+    /// Its attempt.
+    pub attempt: AttemptId,
+}
+
+/// How a branch is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It takes effect.
+    Commit,
+    /// It does not.
+    RollBack,
+}
+
+/// What came of a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// The branch has ended so.
+    Done,
+    /// The receiver has no such branch: it ended before.
+    Unknown,
+    /// It is not known to have ended.
+    Failed(Fault),
+}
 
 /// What came back from one attempt, uninterpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]

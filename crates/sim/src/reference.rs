@@ -196,6 +196,8 @@ impl Reference {
             | ControlFact::Intake(_)
             | ControlFact::Lane(_)
             | ControlFact::Replay(_)
+            | ControlFact::BranchDecided(_)
+            | ControlFact::BranchConcluded(_)
             | ControlFact::Rekeyed(_) => {}
         }
         Ok(())

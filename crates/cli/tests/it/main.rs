@@ -8,6 +8,7 @@ mod capture_under_fire;
 mod faults;
 mod first_change;
 mod guide;
+mod into_postgres;
 mod oracle;
 mod receivers;
 mod stage;

@@ -9,6 +9,7 @@ use writ_kernel::dispatch::{Item, LaneId, lane};
 use writ_kernel::guarantee::Promises;
 use writ_kernel::route::Router;
 use writ_model::envelope::ClearHeader;
+use writ_model::guarantee::Mechanism;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 use writ_model::taxonomy::PriorityClass;
 use writ_store::state::State;
@@ -44,6 +45,7 @@ pub(crate) fn settings(part: &LanePart) -> lane::Config {
     config.retry.attempts_max = given.attempts_max;
     config.retry.age_max = given.age_max.0;
     config.retry.retry_after_max = given.retry_after_longest.0;
+    config.is_two_phase = part.subscriber.proofs().iter().any(|proof| proof.mechanism == Mechanism::TwoPhase);
     config.promises = part.promises.clone();
     config.expires_after = given.expires_after.map(|period| period.0);
     config.breaker.failures_in_a_row = given.breaker_failures;

@@ -15,7 +15,7 @@ use writ_connectors::subscriber::Sender;
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle::{self, Settlement};
-use writ_model::delivery::{Answer, AttemptId};
+use writ_model::delivery::AttemptId;
 use writ_model::id::Offset;
 use writ_model::time::Moment;
 
@@ -65,9 +65,10 @@ pub(crate) struct Hub {
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     /// Lanes at the head, to be served by the next commit.
     pub(crate) waiting: BTreeMap<LaneId, Stretch>,
-    pub(crate) attempts: JoinSet<Answer>,
-    /// Which attempt a task makes.
-    pub(crate) attempt_of: HashMap<Id, AttemptId>,
+    /// Calls of connectors under way; each gives a fact.
+    pub(crate) attempts: JoinSet<dispatch::Fact>,
+    /// The fact when a call panics.
+    pub(crate) if_lost: HashMap<Id, dispatch::Fact>,
     pub(crate) dispatch_effects: Vec<dispatch::Effect>,
     pub(crate) settle_effects: Vec<settle::Effect>,
     pub(crate) journal: Vec<writ_model::control::ControlFact>,

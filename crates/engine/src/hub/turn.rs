@@ -5,11 +5,11 @@ use writ_kernel::dispatch::{self, Attempt, Effect, LaneId, Note};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
-use writ_model::delivery::{Answer, Fault};
+use writ_model::delivery::{Answer, Branch, Fault, Resolution, Verdict};
 use writ_model::id::SubjectId;
 
 use super::{Committed, Fact, Hub};
-use crate::deliver;
+use crate::deliver::{self, Way};
 use crate::metric;
 use crate::payload::{Event, Offering, Stretch};
 use crate::writer::Work;
@@ -23,14 +23,19 @@ impl Hub {
         }
     }
 
-    pub(super) fn answered(&mut self, done: Result<(Id, Answer), JoinError>) {
-        let (task, answer) = done.unwrap_or_else(|error| {
-            // A connector panicked: whether anything was sent is not known.
-            tracing::error!(error = %error, "attempt task failed");
-            (error.id(), Answer::Failed(Fault::AnswerBroken))
-        });
-        if let Some(attempt) = self.attempt_of.remove(&task) {
-            self.take(Fact::Dispatch(dispatch::Fact::Answered(attempt, answer)));
+    pub(super) fn answered(&mut self, done: Result<(Id, dispatch::Fact), JoinError>) {
+        match done {
+            Ok((task, fact)) => {
+                self.if_lost.remove(&task);
+                self.take(Fact::Dispatch(fact));
+            }
+            Err(error) => {
+                // A connector panicked: whether anything was sent is not known.
+                tracing::error!(error = %error, "attempt task failed");
+                if let Some(fact) = self.if_lost.remove(&error.id()) {
+                    self.take(Fact::Dispatch(fact));
+                }
+            }
         }
     }
 
@@ -70,7 +75,10 @@ impl Hub {
                 self.read(lane, Stretch { from, items_max, bytes_max });
             }
             Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
-            Effect::Send(attempt) => self.send(attempt),
+            Effect::Send(attempt) => self.send(attempt, Way::Deliver),
+            Effect::Prepare(attempt) => self.send(attempt, Way::Prepare(self.sender.epoch)),
+            Effect::ListBranches(lane) => self.list_branches(lane),
+            Effect::Resolve(lane, branch, verdict) => self.resolve(lane, branch, verdict),
             Effect::Journal(fact) => self.journal.push(fact),
             Effect::Confirm(attempt) => {
                 let journal = std::mem::take(&mut self.journal);
@@ -88,6 +96,9 @@ impl Hub {
 
     fn note(&mut self, lane: LaneId, note: &Note) {
         metric::note(self.lanes.name(lane), note);
+        if let Note::Unresolved { cause } = note {
+            self.lanes.failed(lane, cause);
+        }
         if let Note::Retried { cause, .. }
         | Note::DeadLettered { cause, .. }
         | Note::Unconfirmed { cause, .. } = note
@@ -138,11 +149,36 @@ impl Hub {
         self.writer.send(Work::DeadLetters { lane, subject });
     }
 
-    fn send(&mut self, attempt: Attempt) {
+    /// Runs a call of a connector; `if_lost` is the fact when it panics.
+    fn call(&mut self, call: impl Future<Output = dispatch::Fact> + Send + 'static, if_lost: dispatch::Fact) {
+        self.if_lost.insert(self.attempts.spawn(call).id(), if_lost);
+    }
+
+    fn list_branches(&mut self, lane: LaneId) {
+        let Some(subscriber) = self.lanes.subscriber(lane) else { return };
+        let sender = self.sender;
+        let call = async move { dispatch::Fact::Branches(lane, subscriber.branches(sender).await) };
+        self.call(call, dispatch::Fact::Branches(lane, Err(Fault::AnswerBroken)));
+    }
+
+    fn resolve(&mut self, lane: LaneId, branch: Branch, verdict: Verdict) {
+        let Some(subscriber) = self.lanes.subscriber(lane) else { return };
+        let sender = self.sender;
+        let call = async move {
+            dispatch::Fact::Resolved(lane, branch, subscriber.resolve(sender, branch, verdict).await)
+        };
+        let lost = Resolution::Failed(Fault::AnswerBroken);
+        self.call(call, dispatch::Fact::Resolved(lane, branch, lost));
+    }
+
+    fn send(&mut self, attempt: Attempt, way: Way) {
         let Some(subscriber) = self.lanes.subscriber(attempt.lane) else { return };
         let (id, cold, sender) = (attempt.id, self.cold.clone(), self.sender);
-        let task = async move { deliver::attempt(&attempt, subscriber.as_ref(), &cold, sender).await };
-        self.attempt_of.insert(self.attempts.spawn(task).id(), id);
+        let call = async move {
+            let answer = deliver::attempt(&attempt, subscriber.as_ref(), &cold, sender, way).await;
+            dispatch::Fact::Answered(id, answer)
+        };
+        self.call(call, dispatch::Fact::Answered(id, Answer::Failed(Fault::AnswerBroken)));
     }
 
     /// Stops new attempts; those in flight end by their own time-outs.

@@ -6,7 +6,7 @@ use writ_model::time::Moment;
 
 use super::lane::{Lane, State};
 use super::parent::Turn;
-use super::send::Flight;
+use super::send::{Flight, Stage};
 use super::{Note, classify};
 
 /// One subject's part of an answer.
@@ -21,6 +21,15 @@ struct Part<'a> {
 impl Lane {
     /// An attempt ended. One that is not under way (late, repeated, of an earlier run) changes nothing.
     pub(super) fn answered(&mut self, turn: &mut Turn<'_>, id: AttemptId, answer: &Answer) {
+        let is_prepared = match self.flights.get(&id).map(|flight| &flight.stage) {
+            // The answer to the prepare has come before.
+            None | Some(Stage::Deciding(_) | Stage::Committing(_)) => return,
+            Some(Stage::Preparing) => self.decide(turn, id, answer),
+            Some(Stage::Sent | Stage::Staged(_)) => false,
+        };
+        if is_prepared {
+            return;
+        }
         let Some(flight) = self.flights.remove(&id) else { return };
         let outcomes = classify::outcomes(answer, flight.events(), turn.now.wall);
         let is_charged = self.breaker.charges(flight.pass);

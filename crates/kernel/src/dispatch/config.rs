@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use writ_model::control::Cursor;
+use writ_model::delivery::Branch;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 
 use super::{breaker, ledger, retry};
@@ -47,6 +48,8 @@ pub struct Config {
     pub breaker: breaker::Policy,
     /// How often the cursor is written.
     pub cursor: ledger::Policy,
+    /// The subscriber prepares, and commits when the journal has decided.
+    pub is_two_phase: bool,
     /// What the subscriber is promised.
     pub promises: Promises,
     /// An event that is sent at most once is not sent when it is older.
@@ -65,6 +68,7 @@ impl Config {
             retry: retry::Policy::default(),
             breaker: breaker::Policy::default(),
             cursor: ledger::Policy::default(),
+            is_two_phase: false,
             promises: Promises::default(),
             expires_after: None,
         }
@@ -82,6 +86,8 @@ pub struct Recovered {
     pub state: Option<String>,
     /// Every parked subject with its last dead letter.
     pub parked: Vec<(SubjectId, Offset)>,
+    /// Branches that are decided and not concluded.
+    pub decided: Vec<Branch>,
 }
 
 /// Whether a lane does anything.

@@ -21,6 +21,7 @@ use super::parent::Turn;
 use super::replay;
 use super::retry::Jitter;
 use super::send::Flight;
+use super::two_phase::Coordinator;
 use super::{Effect, Item, LaneId, Note};
 use crate::gate::permit::PermitVerdict;
 
@@ -51,6 +52,7 @@ pub struct Lane {
     pub(super) ledger: Ledger,
     pub(super) pace: Pace,
     pub(super) flights: BTreeMap<AttemptId, Flight>,
+    pub(super) coordinator: Option<Coordinator>,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
 }
@@ -64,6 +66,7 @@ impl Lane {
         let mut lane = Self::at(given, config, Position::new(watermark, done));
         lane.state = State::recovered(recovered.state.as_deref());
         lane.parked = Parked::new(recovered.parked);
+        lane.coordinator = lane.config.is_two_phase.then(|| Coordinator::new(recovered.decided));
         lane
     }
 
@@ -89,6 +92,7 @@ impl Lane {
             parked: Parked::default(),
             pace: Pace::default(),
             flights: BTreeMap::new(),
+            coordinator: None,
             linger_until: None,
             is_reading: false,
         }
@@ -107,6 +111,10 @@ impl Lane {
     /// Requests in flight.
     pub fn in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    pub(super) fn flies(&self, attempt: AttemptId) -> bool {
+        self.flights.contains_key(&attempt)
     }
 
     /// Whether it runs.

@@ -23,11 +23,12 @@ mod parking;
 pub mod replay;
 pub mod retry;
 pub mod send;
+mod two_phase;
 
 use std::time::Duration;
 
 use writ_model::control::{ControlFact, SettledBatch};
-use writ_model::delivery::{Answer, AttemptId};
+use writ_model::delivery::{Answer, AttemptId, Branch, Fault, Resolution, Verdict};
 use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubjectId};
 use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
@@ -77,6 +78,10 @@ pub enum Fact {
     Answered(AttemptId, Answer),
     /// The answer to [`Effect::Confirm`].
     Durable(AttemptId),
+    /// The answer to [`Effect::ListBranches`]: what of this store's and subscriber's is prepared there.
+    Branches(LaneId, Result<Vec<Branch>, Fault>),
+    /// The answer to [`Effect::Resolve`].
+    Resolved(LaneId, Branch, Resolution),
     /// An operator paused a lane: nothing new is sent, in-flight attempts end.
     Pause(LaneId),
     /// An operator resumed it.
@@ -124,6 +129,12 @@ pub enum Effect {
     ReadDeadLetters(LaneId, SubjectId),
     /// Make the attempt, once, and answer.
     Send(Attempt),
+    /// Make the attempt, once, prepare its transaction under this run's branch, and answer.
+    Prepare(Attempt),
+    /// List the branches at the lane's receiver.
+    ListBranches(LaneId),
+    /// End a branch at the lane's receiver.
+    Resolve(LaneId, Branch, Verdict),
     /// Put this in the journal with the next commit. Not awaited: a crash before it repeats a delivery under
     /// the same delivery id.
     Journal(ControlFact),
@@ -172,6 +183,11 @@ pub enum Note {
         offset: Offset,
         /// What came back.
         cause: String,
+    },
+    /// Branches at the receiver cannot be listed or resolved now.
+    Unresolved {
+        /// What came back.
+        cause: &'static str,
     },
     /// The lane has no room for another parked subject: the event is retried at the longest interval until
     /// dead letters are redriven or discarded.

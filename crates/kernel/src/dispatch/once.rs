@@ -4,12 +4,12 @@
 //! Only when that is durable is it sent. A crash in between loses the events, and the journal says which.
 
 use writ_model::control::{ControlFact, SettledBatch};
-use writ_model::delivery::{Acknowledgement, Answer, AttemptId, Outcome, SettledAs};
+use writ_model::delivery::{Acknowledgement, Answer, AttemptId, Branch, Outcome, SettledAs, Verdict};
 use writ_model::id::{AnswerDigest, Offset, SubjectId};
 
 use super::lane::Lane;
 use super::parent::Turn;
-use super::send::Flight;
+use super::send::{Flight, Stage};
 use super::{Effect, Note, classify};
 
 impl Lane {
@@ -75,15 +75,26 @@ impl Lane {
         self.tell(turn);
     }
 
-    /// The cursor behind a staged attempt is durable: now it is sent. Not knowing of it changes nothing.
+    /// What an attempt waits for is durable: the cursor behind its events, and now it is sent; or its decision, and
+    /// now the receiver commits. Not knowing of it changes nothing.
     pub(super) fn durable(&mut self, turn: &mut Turn<'_>, id: AttemptId) {
-        if let Some(attempt) = self.flights.get_mut(&id).and_then(|flight| flight.staged.take()) {
-            turn.effects.push(Effect::Send(attempt));
+        let Some(flight) = self.flights.get_mut(&id) else { return };
+        match std::mem::replace(&mut flight.stage, Stage::Sent) {
+            Stage::Staged(attempt) => turn.effects.push(Effect::Send(attempt)),
+            Stage::Deciding(answer) => {
+                flight.stage = Stage::Committing(answer);
+                let branch = Branch { epoch: self.given.epoch, attempt: id };
+                turn.effects.push(Effect::Resolve(self.given.id, branch, Verdict::Commit));
+            }
+            other @ (Stage::Sent | Stage::Preparing | Stage::Committing(_)) => flight.stage = other,
         }
     }
 
     pub(super) fn awaits_commit(&self) -> bool {
-        self.flights.values().any(|flight| flight.staged.is_some())
+        self.flights.values().any(|flight| match flight.stage {
+            Stage::Staged(_) | Stage::Deciding(_) => true,
+            Stage::Sent | Stage::Preparing | Stage::Committing(_) => false,
+        })
     }
 
     /// The only attempt has ended, however it did.

@@ -194,6 +194,14 @@ impl Dispatch {
         }
     }
 
+    /// An attempt that its lane is through with is not known any more.
+    fn forget_ended(&mut self, attempt: AttemptId) {
+        let Some(id) = self.attempts.lane_of.get(&attempt) else { return };
+        if !self.lanes.get(id).is_some_and(|lane| lane.flies(attempt)) {
+            self.attempts.lane_of.remove(&attempt);
+        }
+    }
+
     fn schedule(&mut self, id: LaneId, deadline: Option<Moment>) {
         if let Some(before) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(before, id));
@@ -219,12 +227,20 @@ impl Machine for Dispatch {
                 self.route(now, id, effects, |lane, turn| lane.offered(turn, items, next));
             }
             Fact::Answered(attempt, answer) => {
-                let Some(id) = self.attempts.lane_of.remove(&attempt) else { return };
+                let Some(id) = self.attempts.lane_of.get(&attempt).copied() else { return };
                 self.route(now, id, effects, |lane, turn| lane.answered(turn, attempt, &answer));
+                self.forget_ended(attempt);
             }
             Fact::Durable(attempt) => {
                 let Some(id) = self.attempts.lane_of.get(&attempt).copied() else { return };
                 self.route(now, id, effects, |lane, turn| lane.durable(turn, attempt));
+            }
+            Fact::Branches(id, found) => {
+                self.route(now, id, effects, |lane, turn| lane.branches(turn, found));
+            }
+            Fact::Resolved(id, branch, resolution) => {
+                self.route(now, id, effects, |lane, turn| lane.resolved(turn, branch, resolution));
+                self.forget_ended(branch.attempt);
             }
             Fact::Pause(id) => self.change(now, id, State::Paused, effects),
             Fact::Resume(id) => self.change(now, id, State::Running, effects),

@@ -1,5 +1,6 @@
 //! What a lane does whenever something changed: wake what is due, send what may be sent, read on.
 
+use writ_model::delivery::Answer;
 use writ_model::id::{Offset, SubjectId};
 use writ_model::time::Moment;
 
@@ -24,8 +25,22 @@ pub(super) struct Flight {
     pub(super) pass: Pass,
     /// Its events are sent at most once.
     pub(super) is_once: bool,
-    /// The request that waits until the cursor behind its events is durable.
-    pub(super) staged: Option<Attempt>,
+    pub(super) stage: Stage,
+}
+
+/// How far a flight is.
+#[derive(Debug, Clone)]
+pub(super) enum Stage {
+    /// The request is made; its answer ends it.
+    Sent,
+    /// The request waits until the cursor behind its events is durable.
+    Staged(Attempt),
+    /// The receiver prepares.
+    Preparing,
+    /// It has, and the decision is not durable yet.
+    Deciding(Answer),
+    /// It is told to commit.
+    Committing(Answer),
 }
 
 impl Flight {
@@ -37,6 +52,9 @@ impl Flight {
 impl Lane {
     /// Brings the lane to rest after a fact or the passing of time.
     pub(super) fn proceed(&mut self, turn: &mut Turn<'_>) {
+        if !turn.is_draining {
+            self.sweep(turn);
+        }
         if self.state == State::Running && !turn.is_draining {
             self.wake(turn);
             self.start_redrives(turn);
@@ -52,14 +70,16 @@ impl Lane {
     /// When the lane has something to do although nothing happens.
     pub(super) fn deadline(&self, now: Moment, is_draining: bool) -> Option<Moment> {
         let waits = if self.state == State::Running && !is_draining {
-            let may_send = self.has_place() && self.breaker.admits() && self.backlog.is_ready();
+            let may_send =
+                self.is_swept() && self.has_place() && self.breaker.admits() && self.backlog.is_ready();
             let paced = self.pace.deadline(now).filter(|_| may_send);
             let lingers = self.linger_until.filter(|_| may_send && self.pace.permits(now));
             [self.breaker.deadline(), self.backlog.deadline(), paced, lingers]
         } else {
             [None; 4]
         };
-        waits.into_iter().flatten().chain(self.ledger.deadline()).min()
+        let sweeps = self.sweep_deadline().filter(|_| !is_draining);
+        waits.into_iter().flatten().chain(self.ledger.deadline()).chain(sweeps).min()
     }
 
     fn wake(&mut self, turn: &mut Turn<'_>) {
@@ -96,7 +116,12 @@ impl Lane {
 
     fn send(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now.moment;
-        while self.has_place() && self.backlog.is_ready() && self.pace.permits(now) && !self.lingers(now) {
+        while self.is_swept()
+            && self.has_place()
+            && self.backlog.is_ready()
+            && self.pace.permits(now)
+            && !self.lingers(now)
+        {
             let Some(pass) = self.breaker.admit() else { break };
             self.send_one(turn, pass);
         }
@@ -131,10 +156,13 @@ impl Lane {
         let attempt = Attempt { id, lane, deliveries, settled_below };
         if is_once {
             self.spend(turn, &members);
-            self.flights.insert(id, Flight { members, pass, is_once, staged: Some(attempt) });
+            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Staged(attempt) });
             turn.effects.push(Effect::Confirm(id));
+        } else if self.coordinator.is_some() {
+            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Preparing });
+            turn.effects.push(Effect::Prepare(attempt));
         } else {
-            self.flights.insert(id, Flight { members, pass, is_once, staged: None });
+            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Sent });
             turn.effects.push(Effect::Send(attempt));
         }
     }

@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a suite panics on a breach, and an error is one")]
 
 use writ_model::control::{
-    Accounted, ControlFact, Covered, Cursor, DeadLetter, DeadLetterClosed, Finalised, IntakeSeen, LaneChange,
-    ReplayProgress, SettledBatch, SourceProgress, Withheld,
+    Accounted, BranchDecided, ControlFact, Covered, Cursor, DeadLetter, DeadLetterClosed, Finalised,
+    IntakeSeen, LaneChange, ReplayProgress, SettledBatch, SourceProgress, Withheld,
 };
-use writ_model::delivery::{Acknowledgement, SettledAs};
+use writ_model::delivery::{Acknowledgement, AttemptId, Branch, SettledAs};
 use writ_model::id::{
     AnswerDigest, DeliveryId, Epoch, Incarnation, Offset, Position, Sequence, SourceName, SubjectId,
     SubscriberName,
@@ -31,6 +31,7 @@ pub fn all<S: State>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S) {
     an_event_settled_after_it_was_finalised_keeps_the_acknowledgement(&fresh());
     withheld_events_are_listed_until_they_enter_the_stream(&fresh());
     a_replay_is_listed_until_it_is_done(&fresh());
+    a_decided_branch_is_listed_until_it_is_concluded(&fresh());
     a_time_is_the_first_event_of_its_second_or_later(&fresh());
     records_below_the_applied_offset_are_skipped(&fresh());
     overlapping_batches_give_what_one_batch_gives(&fresh);
@@ -312,6 +313,20 @@ fn withheld_events_are_listed_until_they_enter_the_stream(state: &impl State) {
     apply(state, &[event(4, 3)]);
     assert_eq!(list(None, 9), [(id(5), Held), (id(9), Quarantined)]);
     assert_eq!(list(Some(id(3)), 9), []);
+}
+
+fn a_decided_branch_is_listed_until_it_is_concluded(state: &impl State) {
+    let branch = |epoch, attempt| Branch { epoch: Epoch(epoch), attempt: AttemptId(attempt) };
+    let fact = |by: &str, branch| BranchDecided { subscriber: subscriber(by), branch, at: Timestamp(0) };
+    let decided =
+        |at: u64, by, branch| Record::Fact(Offset(at), ControlFact::BranchDecided(fact(by, branch)));
+    apply(state, &[decided(0, "crm", branch(1, 9)), decided(1, "crm", branch(2, 1))]);
+    apply(state, &[decided(2, "crm2", branch(1, 1)), decided(3, "crm", branch(1, 10))]);
+    let concluded = ControlFact::BranchConcluded(fact("crm", branch(1, 9)));
+    apply(state, &[Record::Fact(Offset(4), concluded)]);
+    assert_eq!(state.decided(&subscriber("crm")).unwrap(), [branch(1, 10), branch(2, 1)]);
+    assert_eq!(state.decided(&subscriber("crm2")).unwrap(), [branch(1, 1)]);
+    assert_eq!(state.decided(&subscriber("cr")).unwrap(), []);
 }
 
 fn a_replay_is_listed_until_it_is_done(state: &impl State) {

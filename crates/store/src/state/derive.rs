@@ -99,6 +99,13 @@ impl<'a> Draft<'a> {
                 Ok(())
             }
             ControlFact::Replay(replay) => self.put_json(CONTROL, key::replay(&replay.id), replay),
+            ControlFact::BranchDecided(fact) => {
+                self.put_json(CONTROL, key::branch(&fact.subscriber, fact.branch), &fact.branch)
+            }
+            ControlFact::BranchConcluded(fact) => {
+                self.batch.remove(CONTROL, key::branch(&fact.subscriber, fact.branch));
+                Ok(())
+            }
             // Where subjects are found is the vault's.
             ControlFact::Rekeyed(_) => Ok(()),
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
-use writ_model::delivery::Acknowledgement;
+use writ_model::delivery::{Acknowledgement, Branch};
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::time::Timestamp;
 
@@ -30,6 +30,8 @@ const CACHE_BYTES: u64 = 8 << 20;
 const MEMTABLE_BYTES: u64 = 4 << 20;
 /// Rows of one page of acknowledgements: one at least for every subscriber, and seldom more than a few.
 const PAGE_ROWS_MAX: usize = 1 << 20;
+/// More decided branches of one subscriber than attempts can be in flight, over many crashes.
+const BRANCHES_MAX: usize = 65_536;
 /// Operators start replays by hand; no store has more at once.
 const REPLAYS_MAX: usize = 4096;
 
@@ -234,6 +236,13 @@ impl<P: Pairs> State for Derived<P> {
             rows.iter().map(|(_, value)| row::from_json(value)).collect()
         });
         listed.map_err(StateError::when("list withheld events"))
+    }
+
+    fn decided(&self, subscriber: &SubscriberName) -> Result<Vec<Branch>, StateError> {
+        self.pairs
+            .scan(CONTROL, &key::branches(subscriber), &[], BRANCHES_MAX)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list decided branches"))
     }
 
     fn replays(&self) -> Result<Vec<ReplayProgress>, StateError> {

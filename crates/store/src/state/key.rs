@@ -9,6 +9,7 @@
 //!           "l" subscriber                   LaneChange
 //!           "n" subscriber                   number of dead letters
 //!           "r" replay id                    ReplayProgress
+//!           "b" subscriber, 0, epoch, attempt  Branch
 //!           "t"                              the latest second that has a time row
 //! events    "i" event id                     offset
 //!           "s" subject, offset              -
@@ -21,6 +22,7 @@
 //!           "i" event id                     offset of its Withheld
 //! ```
 
+use writ_model::delivery::Branch;
 use writ_model::id::{EventId, Offset, SubjectId, SubscriberName};
 
 use crate::pairs::Area;
@@ -75,6 +77,20 @@ pub(super) fn letter_count(subscriber: &SubscriberName) -> Vec<u8> {
 
 pub(super) fn replay(id: &str) -> Vec<u8> {
     tagged(b'r', id.as_bytes())
+}
+
+/// Prefix of a subscriber's decided branches. No name holds a zero byte.
+pub(super) fn branches(subscriber: &SubscriberName) -> Vec<u8> {
+    let mut key = tagged(b'b', subscriber.as_str().as_bytes());
+    key.push(0);
+    key
+}
+
+pub(super) fn branch(subscriber: &SubscriberName, branch: Branch) -> Vec<u8> {
+    let mut key = branches(subscriber);
+    key.extend_from_slice(&branch.epoch.0.to_be_bytes());
+    key.extend_from_slice(&branch.attempt.0.to_be_bytes());
+    key
 }
 
 pub(super) fn event(id: EventId) -> Vec<u8> {

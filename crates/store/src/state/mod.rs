@@ -15,7 +15,7 @@ pub use derived::{Derived, FjallState, MemoryState};
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
-use writ_model::delivery::Acknowledgement;
+use writ_model::delivery::{Acknowledgement, Branch};
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::time::Timestamp;
 
@@ -98,6 +98,9 @@ pub trait State: Send + Sync {
     /// Events outside the stream, newest last, after the given id; none when that one is no longer there. An
     /// event that was held and then entered the stream is not among them.
     fn withheld(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Withheld>, StateError>;
+
+    /// Prepared transactions at a subscriber that the journal has decided and not concluded.
+    fn decided(&self, subscriber: &SubscriberName) -> Result<Vec<Branch>, StateError>;
 
     /// Replays that are not done.
     fn replays(&self) -> Result<Vec<ReplayProgress>, StateError>;

@@ -14,13 +14,15 @@ const IDLE_MAX: usize = 8;
 pub(super) struct Link {
     pub(super) client: Client,
     driver: JoinHandle<()>,
-    /// For whom the lane was claimed on it.
+    /// Who opened it.
     sender: Sender,
+    /// The lane was claimed for that owner, and the tables were seen.
+    pub(super) is_claimed: bool,
 }
 
 impl Link {
     pub(super) fn new(client: Client, driver: JoinHandle<()>, sender: Sender) -> Self {
-        Self { client, driver, sender }
+        Self { client, driver, sender, is_claimed: false }
     }
 
     fn is_usable(&self) -> bool {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use writ_model::guarantee::Mechanism;
 
 use super::Database;
 use super::address::Address;
@@ -28,6 +29,7 @@ events: true            # keep every event as a row of <schema>.events
 table: crm.customers    # a table of yours that is kept up to date; optional
 key: [id]               # its columns for the parts of the record's key, under a unique constraint
 columns: {email: email, phone: phone}   # attribute: column
+mechanism: transactional   # or two-phase: prepare, and commit when Writ's journal has decided
 inbox_days: 30          # how long a delivery id is remembered
 timeout_ms: 15000
 batch_max: 100          # events in one transaction; delivery.batch_max may be lower
@@ -55,9 +57,15 @@ struct Keys {
     key: Vec<String>,
     #[serde(default)]
     columns: BTreeMap<String, String>,
+    #[serde(default = "default_mechanism")]
+    mechanism: Mechanism,
     inbox_days: Option<u32>,
     timeout_ms: Option<u64>,
     batch_max: Option<usize>,
+}
+
+fn default_mechanism() -> Mechanism {
+    Mechanism::Transactional
 }
 
 fn default_schema() -> String {
@@ -83,6 +91,8 @@ pub(super) fn schema() -> Value {
                 "description": "Its columns for the parts of the record's key, under a unique constraint."},
             "columns": {"type": "object", "additionalProperties": {"type": "string"},
                 "description": "Attributes to its columns."},
+            "mechanism": {"enum": ["transactional", "two-phase"], "default": "transactional",
+                "description": "What proves exactly-once effect."},
             "inbox_days": {"type": "integer", "minimum": 1, "maximum": INBOX_DAYS_MAX, "default": INBOX_DAYS_DEFAULT,
                 "description": "How long a delivery id is remembered."},
             "timeout_ms": {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX, "default": TIMEOUT_MS_DEFAULT,
@@ -105,6 +115,10 @@ pub(super) fn build(context: &Context<'_>, config: Value) -> Result<Box<dyn Subs
     within("batch_max", batch_max as u64, BATCH_MAX as u64)?;
     let days = keys.inbox_days.unwrap_or(INBOX_DAYS_DEFAULT);
     within("inbox_days", u64::from(days), u64::from(INBOX_DAYS_MAX))?;
+    if !matches!(keys.mechanism, Mechanism::Transactional | Mechanism::TwoPhase) {
+        let cause = "this connector does not prove it";
+        return Err(invalid("mechanism", cause, "use transactional or two-phase"));
+    }
     let upsert = upsert(&keys)?;
     if upsert.is_none() && !keys.events {
         return Err(invalid(
@@ -118,6 +132,7 @@ pub(super) fn build(context: &Context<'_>, config: Value) -> Result<Box<dyn Subs
         name: context.name.to_owned(),
         target: Target::new(Address::parse(url.expose_secret())?)?,
         inbox: Inbox { schema, days, creates: keys.create, keeps_events: keys.events, upsert },
+        mechanism: keys.mechanism,
         timeout: Duration::from_millis(timeout_ms),
         batch_max,
         pool: Pool::default(),
@@ -188,6 +203,7 @@ mod tests {
         check(json!({"url": "file:url", "batch_max": 5000}), "batch_max");
         check(json!({"url": "file:url", "inbox_days": 0}), "inbox_days");
         check(json!({"url": "file:url", "events": false}), "events");
+        check(json!({"url": "file:url", "mechanism": "probe"}), "mechanism");
         check(json!({"url": "file:url", "key": ["id"]}), "table");
         check(json!({"url": "file:url", "table": "a.b", "columns": {"a": "a"}}), "key");
         check(json!({"url": "file:url", "table": "b", "key": ["id"], "columns": {"a": "a"}}), "table");

@@ -22,7 +22,15 @@ struct Writing<'a> {
     lane: &'a str,
 }
 
-/// Takes the parcel in and commits. One answer for each item; `Err` when nothing, or nothing that is known of,
+/// How the transaction ends when something of it is to take effect.
+pub(super) enum Ending {
+    /// At once.
+    Commit,
+    /// It waits, under this name, until it is told how to end.
+    Prepare(String),
+}
+
+/// Takes the parcel in and commits, or prepares. One answer for each item; `Err` when nothing, or nothing that is known of,
 /// took effect.
 pub(super) async fn take(
     link: &mut Link,
@@ -30,6 +38,7 @@ pub(super) async fn take(
     inbox: &Inbox,
     parcel: &Parcel,
     prunes: bool,
+    ending: &Ending,
 ) -> Result<Vec<Answer>, Fault> {
     let lane = inbox.lane(name, parcel.sender.store);
     let writing = Writing { link, inbox, lane: &lane };
@@ -39,9 +48,21 @@ pub(super) async fn take(
     if prunes {
         inbox.prune(link, &lane, parcel.settled_below).await?;
     }
-    let committed = link.client.batch_execute("COMMIT").await;
-    committed.map_err(|error| fault::of(&error, Phase::Commit))?;
+    let end = match ending {
+        Ending::Commit => "COMMIT".to_owned(),
+        Ending::Prepare(gid) if answers.contains(&Answer::Durable) => {
+            format!("PREPARE TRANSACTION {}", quoted(gid))
+        }
+        Ending::Prepare(_) => "ROLLBACK".to_owned(),
+    };
+    let ended = link.client.batch_execute(&end).await;
+    ended.map_err(|error| fault::of(&error, Phase::Commit))?;
     Ok(answers)
+}
+
+/// A text as a literal, for the statements that take no parameters.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 impl Writing<'_> {

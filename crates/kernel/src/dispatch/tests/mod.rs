@@ -6,6 +6,7 @@ mod order;
 mod parking;
 mod recovery;
 mod throttling;
+mod two_phase;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
