@@ -202,7 +202,7 @@ impl AckSet {
             ("withheld", Value::Number(self.withheld)),
         ];
         // Leaves from before this word keep their bytes.
-        map.extend((self.attempted > 0).then(|| ("attempted", Value::Number(self.attempted))));
+        map.extend((self.attempted > 0).then_some(("attempted", Value::Number(self.attempted))));
         Value::Map(map)
     }
 

@@ -132,38 +132,38 @@ impl Inbox {
     /// What a delivery would not find, in words.
     pub(super) async fn missing(&self, link: &Link) -> Result<Vec<String>, Fault> {
         let mut missing = Vec::new();
+        let schema = &self.schema;
         if !self.is_there(link).await? {
-            let schema = &self.schema;
-            let may = format!(
-                "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1) \
-                 THEN pg_catalog.has_schema_privilege($1, 'CREATE') \
-                 ELSE pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') END"
-            );
-            let name = schema.to_string();
-            let name = name.trim_matches('"');
-            let rows = link.client.query_typed(&may, &[(&name, Type::TEXT)]).await;
-            let rows = rows.map_err(|error| unready(&error))?;
-            match (self.creates, rows.first().is_some_and(|row| row.get(0))) {
-                (true, true) => {}
-                (true, false) => {
-                    missing.push(format!("this role may not create the tables in schema {schema}"))
-                }
-                (false, _) => {
-                    missing.push(format!("Writ's tables are not in schema {schema}, and create is false"))
-                }
+            if !self.creates {
+                missing.push(format!("Writ's tables are not in schema {schema}, and create is false"));
+            } else if !self.may_create(link).await? {
+                missing.push(format!("this role may not create the tables in schema {schema}"));
             }
         }
         if let Some(upsert) = &self.upsert {
-            let columns = upsert.key.iter().chain(upsert.columns.values()).map(ToString::to_string);
-            let columns = columns.collect::<Vec<_>>().join(", ");
-            let sql = format!("SELECT {columns} FROM {} LIMIT 0", upsert.table);
-            if let Err(error) = link.client.query_typed(&sql, &[]).await {
-                let state = error.code().map_or("no answer", |state| state.code());
-                missing.push(format!("table {} with these columns cannot be read ({state})", upsert.table));
-            }
+            missing.extend(unreadable(link, upsert).await);
         }
         Ok(missing)
     }
+
+    async fn may_create(&self, link: &Link) -> Result<bool, Fault> {
+        let sql = "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1) \
+                   THEN pg_catalog.has_schema_privilege($1, 'CREATE') \
+                   ELSE pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') END";
+        let rows = link.client.query_typed(sql, &[(&self.schema.plain(), Type::TEXT)]).await;
+        let rows = rows.map_err(|error| unready(&error))?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+}
+
+/// Why the operator's table cannot take events, if it cannot.
+async fn unreadable(link: &Link, upsert: &Upsert) -> Option<String> {
+    let columns = upsert.key.iter().chain(upsert.columns.values()).map(ToString::to_string);
+    let columns = columns.collect::<Vec<_>>().join(", ");
+    let sql = format!("SELECT {columns} FROM {} LIMIT 0", upsert.table);
+    let error = link.client.query_typed(&sql, &[]).await.err()?;
+    let state = error.code().map_or("no answer", |state| state.code());
+    Some(format!("table {} with these columns cannot be read ({state})", upsert.table))
 }
 
 /// Offsets and epochs are far below what a bigint holds.

@@ -23,6 +23,11 @@ impl Column {
         }
         Ok(Self(format!("\"{}\"", name.replace('"', "\"\""))))
     }
+
+    /// The name as the catalog has it.
+    pub(super) fn plain(&self) -> String {
+        self.0[1..self.0.len() - 1].replace("\"\"", "\"")
+    }
 }
 
 impl std::fmt::Display for Column {
@@ -77,13 +82,13 @@ impl Upsert {
         let key = data["key"].as_array().filter(|parts| parts.len() == self.key.len())?;
         let mut row = Map::new();
         for (column, part) in self.key.iter().zip(key) {
-            row.insert(unquoted(column), part.clone());
+            row.insert(column.plain(), part.clone());
         }
         match (&data["after"], &data["before"]) {
             (Value::Object(after), _) => {
                 let columns = self.touched(after);
                 columns.iter().for_each(|(attribute, column)| {
-                    row.insert(unquoted(column), after[*attribute].clone());
+                    row.insert(column.plain(), after[*attribute].clone());
                 });
                 self.write(&columns, row)
             }
@@ -130,10 +135,6 @@ impl Upsert {
 
 fn list(names: impl Iterator<Item = String>) -> String {
     names.collect::<Vec<_>>().join(", ")
-}
-
-fn unquoted(column: &Column) -> String {
-    column.0[1..column.0.len() - 1].replace("\"\"", "\"")
 }
 
 #[cfg(test)]

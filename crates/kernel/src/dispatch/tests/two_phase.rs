@@ -216,7 +216,8 @@ impl World {
                 };
                 self.inside.tell(Fact::Branches(lane, listed));
             }
-            Effect::Settled(..) | Effect::Note(..) => {}
+            Effect::Settled(_, batch) => self.inside.unwritten.push(ControlFact::Settled(batch)),
+            Effect::Note(..) => {}
             Effect::Send(_) | Effect::ReadDeadLetters(..) => panic!("{effect:?}"),
         }
     }
