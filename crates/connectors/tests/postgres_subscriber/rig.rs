@@ -69,7 +69,7 @@ pub(crate) fn item(number: u64, key: u8, after: Value) -> ParcelItem {
     let mut id = [0; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     ParcelItem {
-        view: Arc::new(View::new(event)),
+        view: Arc::new(View::new(&event)),
         delivery_id: DeliveryId(id),
         attempt: 1,
         offset: Offset(number),

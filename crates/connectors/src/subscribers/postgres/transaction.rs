@@ -148,7 +148,7 @@ impl Writing<'_> {
             ];
             self.execute(&sql, &row).await?;
         }
-        match self.inbox.upsert.as_ref().and_then(|upsert| upsert.statement(event)) {
+        match self.inbox.upsert.as_ref().and_then(|upsert| upsert.statement(&event)) {
             Some(statement) => self.execute(&statement.sql, &[(&statement.row, Type::TEXT)]).await.map(drop),
             None => Ok(()),
         }
