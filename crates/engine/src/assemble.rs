@@ -11,7 +11,7 @@ use writ_connectors::registry::{self, Side};
 use writ_connectors::secret::Secrets;
 use writ_connectors::source::PullSource;
 use writ_connectors::subscriber::Subscriber;
-use writ_kernel::guarantee::{self, Promises, Resolved, Terms};
+use writ_kernel::guarantee::{self, Promises, Resolved, Terms, Unkept};
 use writ_kernel::route::{Filter, Router};
 use writ_model::code;
 use writ_model::id::{SourceName, SubscriberName};
@@ -188,10 +188,33 @@ fn promised(
         proofs: &built.proofs(),
         repeats_within: given.delivery.age_max.0 + given.delivery.retry_longest.0,
     };
-    guarantee::resolve(&terms).map_err(|refused| {
+    guarantee::resolve(&terms).map_err(|refused| refusals(name, &given.kind, &refused))
+}
+
+/// One error for each reason, with all change types that it holds for.
+fn refusals(name: &SubscriberName, kind: &str, refused: &[Unkept]) -> Vec<EngineError> {
+    let mut of_code: BTreeMap<&str, Vec<&Unkept>> = BTreeMap::new();
+    refused.iter().for_each(|one| of_code.entry(one.code().id).or_default().push(one));
+    let error = |all: Vec<&Unkept>| {
+        let first = all.first().copied()?;
+        let causes: Vec<String> = all.iter().map(ToString::to_string).collect();
+        let remedy = match first {
+            Unkept::Unproven(_) => provable(kind).unwrap_or_else(|| first.remedy().to_owned()),
+            Unkept::Forgets { .. } | Unkept::Owed(_) | Unkept::Endless(_) => first.remedy().to_owned(),
+        };
         let place = format!("subscribers.{name}.guarantee");
-        refused.iter().map(|one| EngineError::new(one.code(), &place, one, one.remedy())).collect()
-    })
+        Some(EngineError::new(first.code(), &place, causes.join("; "), &remedy))
+    };
+    of_code.into_values().filter_map(error).collect()
+}
+
+/// What the connector could prove, and what it needs for that.
+fn provable(kind: &str) -> Option<String> {
+    let descriptor = registry::find(kind, Side::Subscriber)?;
+    let each = descriptor.mechanisms.iter().map(|one| format!("{} ({})", one.mechanism, one.needs));
+    let each: Vec<String> = each.collect();
+    let remedy = format!("configure {}, or choose at-least-once", each.join(" or "));
+    (!each.is_empty()).then_some(remedy)
 }
 
 fn schemas(config: &Config) -> Result<Registry, EngineError> {

@@ -94,9 +94,7 @@ impl Unkept {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Unproven(_) => {
-                "configure a mechanism that the connector's page lists, or choose at-least-once"
-            }
+            Self::Unproven(_) => "choose at-least-once: this connector proves no mechanism",
             Self::Forgets { .. } => {
                 "lower delivery.age_max and retry_longest until their sum is below it, or choose at-least-once"
             }

@@ -25,6 +25,8 @@ use super::{Effect, Note, classify};
 pub(super) struct Coordinator {
     decided: BTreeSet<Branch>,
     sweep: Sweep,
+    /// Something became unknown while a sweep was under way, which may not have seen it.
+    is_wanted_again: bool,
     /// Failures in a row: they lengthen the wait before the next try.
     failures: u32,
 }
@@ -44,7 +46,12 @@ enum Sweep {
 impl Coordinator {
     /// With what the journal holds as decided and not concluded. What the receiver holds is not known.
     pub(super) fn new(decided: Vec<Branch>) -> Self {
-        Self { decided: decided.into_iter().collect(), sweep: Sweep::Due(Moment(0)), failures: 0 }
+        Self {
+            decided: decided.into_iter().collect(),
+            sweep: Sweep::Due(Moment(0)),
+            is_wanted_again: false,
+            failures: 0,
+        }
     }
 
     fn is_clear(&self) -> bool {
@@ -67,9 +74,17 @@ impl Coordinator {
     }
 
     fn want(&mut self, at: Moment) {
-        if self.sweep == Sweep::Done {
-            self.sweep = Sweep::Due(at);
+        match self.sweep {
+            Sweep::Done => self.sweep = Sweep::Due(at),
+            Sweep::Due(_) => {}
+            Sweep::Listing | Sweep::Resolving(_) => self.is_wanted_again = true,
         }
+    }
+
+    fn finish(&mut self) {
+        let is_wanted_again = std::mem::take(&mut self.is_wanted_again);
+        self.sweep = if is_wanted_again { Sweep::Due(Moment(0)) } else { Sweep::Done };
+        self.failures = 0;
     }
 
     fn failed(&mut self, at: Moment) {
@@ -82,8 +97,7 @@ impl Coordinator {
         if let Sweep::Resolving(left) = &mut self.sweep {
             left.remove(&branch);
             if left.is_empty() {
-                self.sweep = Sweep::Done;
-                self.failures = 0;
+                self.finish();
             }
         }
     }
@@ -131,7 +145,11 @@ impl Lane {
                 if coordinator.decided.contains(branch) { Verdict::Commit } else { Verdict::RollBack };
             turn.effects.push(Effect::Resolve(self.given.id, *branch, verdict));
         }
-        coordinator.sweep = if left.is_empty() { Sweep::Done } else { Sweep::Resolving(left) };
+        if left.is_empty() {
+            coordinator.finish();
+        } else {
+            coordinator.sweep = Sweep::Resolving(left);
+        }
         for branch in ended {
             self.resolved(turn, branch, Resolution::Unknown);
         }

@@ -115,6 +115,19 @@ fn a_sweep_leaves_the_branches_of_attempts_that_are_being_decided() {
     assert_eq!(resolves(&bench), [(second.0, Verdict::RollBack)]);
 }
 
+#[test]
+fn what_becomes_unknown_during_a_sweep_is_swept_after_it() {
+    let mut bench = swept(Recovered::default());
+    bench.offer(vec![item(1, 1), item(2, 2)]);
+    let [first, second] = prepared(&mut bench)[..] else { panic!("two attempts") };
+    bench.tell(Fact::Answered(first, Answer::Failed(Fault::Timeout)));
+    bench.tell(Fact::Answered(second, Answer::Failed(Fault::Timeout)));
+    bench.effects.clear();
+    bench.tell(Fact::Branches(LANE, Ok(vec![branch(first)])));
+    bench.tell(Fact::Resolved(LANE, branch(first), Resolution::Done));
+    assert!(bench.effects.contains(&Effect::ListBranches(LANE)), "the second may have come after the list");
+}
+
 /// What survives everything: the receiver, the journal, and the log of two subjects.
 #[derive(Debug, Clone, Default)]
 struct Outside {
