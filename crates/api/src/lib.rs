@@ -10,6 +10,7 @@ mod metrics;
 mod operate;
 mod problem;
 mod read;
+mod replays;
 mod routes;
 mod serve;
 

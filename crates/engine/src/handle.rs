@@ -1,5 +1,7 @@
 //! The running engine, as the API and the command line use it.
 
+mod replays;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use writ_connectors::source::{Intake, IntakeError, PushSource};
 use writ_model::change::Change;
 use writ_model::code;
-use writ_model::control::{DeadLetter, ReplayProgress, Withheld};
+use writ_model::control::{DeadLetter, Withheld};
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName, TenantId};
 use writ_model::time::Timestamp;
@@ -20,11 +22,17 @@ use crate::error::EngineError;
 use crate::hub::command::Command;
 use crate::hub::reader::{ColdReader, Unreadable};
 use crate::payload::Payloads;
+use crate::replay::Recall;
 use crate::source::SourceStatus;
 use crate::writer::{Submission, WriterHandle};
 
-pub use crate::hub::command::ReplayRequest;
+pub(crate) use replays::replay_at_rest;
+
+pub use crate::hub::jobs::ReplayStatus;
+pub use crate::hub::replays::{Ordered, ReplayRequest};
+pub use crate::replay::Plan;
 pub use crate::writer::Admitted;
+pub use writ_kernel::dispatch::replay::Act;
 
 /// How long a push waits for room before it is told to come back.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
@@ -148,6 +156,7 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) state: Arc<dyn State>,
     pub(crate) cold: ColdReader,
+    pub(crate) recall: Recall,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) push: BTreeMap<SourceName, PushEntry>,
     pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
@@ -245,30 +254,6 @@ impl EngineHandle {
         let (subscriber, actor) = (subscriber.to_owned(), actor.to_owned());
         drop(self.shared.commands.send(Command::Discard { subscriber, subject, actor, done }).await);
         answer.await.unwrap_or(false)
-    }
-
-    /// Starts a replay; false when there is no such subscriber.
-    pub async fn replay(&self, request: ReplayRequest) -> bool {
-        let (done, answer) = oneshot::channel();
-        drop(self.shared.commands.send(Command::Replay(request, done)).await);
-        answer.await.unwrap_or(false)
-    }
-
-    /// Cancels a replay; false when none of this id runs.
-    pub async fn cancel_replay(&self, id: &str) -> bool {
-        let (done, answer) = oneshot::channel();
-        drop(self.shared.commands.send(Command::CancelReplay(id.to_owned(), done)).await);
-        answer.await.unwrap_or(false)
-    }
-
-    /// Replays that are not done.
-    pub fn replays(&self) -> Result<Vec<ReplayProgress>, EngineError> {
-        self.shared.state.replays().map_err(state_failed)
-    }
-
-    /// The offset of the first event recorded at or after a time.
-    pub fn offset_at(&self, time: Timestamp) -> Result<Offset, EngineError> {
-        self.shared.state.offset_at(time).map_err(state_failed)
     }
 
     /// The log's committed end.

@@ -26,12 +26,14 @@ use crate::config::Config;
 use crate::error::EngineError;
 use crate::follower::{Follower, Wake};
 use crate::handle::{PushEntry, Shared};
+use crate::hub::jobs::Jobs;
 use crate::hub::lanes::{self, Lane, Lanes};
 use crate::hub::reader::{ColdReader, SharedVault};
 use crate::hub::{Hub, Inbox};
 use crate::opened::Store;
 use crate::payload::Payloads;
 use crate::recovery::{self, failed};
+use crate::replay::{self, Recall};
 use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
 use crate::writer::{FromHub, Taken, Work, Writer, WriterHandle, random};
@@ -87,6 +89,7 @@ pub(crate) struct Parts<'a> {
     router: Arc<Router>,
     payloads: Arc<Payloads>,
     cold: ColdReader,
+    recall: Recall,
     pub(crate) handle: WriterHandle,
 }
 
@@ -102,7 +105,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn new(
         config: &'a Config,
         store: Store,
-        router: Arc<Router>,
+        (router, judge): (Arc<Router>, Policy),
         work: mpsc::UnboundedSender<Work>,
     ) -> (Self, SegmentLog) {
         let Store { log, epoch, vault, secrets, state } = store;
@@ -110,12 +113,32 @@ impl<'a> Parts<'a> {
         let vault: SharedVault = Arc::new(Mutex::new(Box::new(vault)));
         let cold =
             ColdReader::new(log.reader(), Arc::clone(&vault), Arc::clone(&router), Arc::clone(&payloads));
+        let recall = Recall::new(replay::Shared {
+            cold: cold.clone(),
+            state: Arc::clone(&state),
+            router: Arc::clone(&router),
+            payloads: Arc::clone(&payloads),
+            judge: Mutex::new(judge),
+            card_hash_key: secrets.card_hash_key,
+        });
         let room_max = config.limits.intake_changes;
         let handle = WriterHandle { work, room: Arc::new(Semaphore::new(room_max)), room_max };
         let origin = origin(&config.tenant);
         let clock = Clock::start();
-        let parts =
-            Self { config, clock, origin, epoch, secrets, state, vault, router, payloads, cold, handle };
+        let parts = Self {
+            config,
+            clock,
+            origin,
+            epoch,
+            secrets,
+            state,
+            vault,
+            router,
+            payloads,
+            cold,
+            recall,
+            handle,
+        };
         (parts, log)
     }
 
@@ -150,7 +173,8 @@ impl<'a> Parts<'a> {
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
     ) -> Result<Hub, EngineError> {
         let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start())?;
-        let replays = self.state.replays().map_err(|error| failed("read replays", &error))?;
+        let replays = recovery::replays(self.state.as_ref())?;
+        let last = self.state.last_replay().map_err(|error| failed("count replays", &error))?;
         let settings = dispatch::Settings {
             epoch: self.epoch,
             key: DeliveryKey::new(self.secrets.delivery_key),
@@ -163,6 +187,8 @@ impl<'a> Parts<'a> {
             dispatch: Dispatch::new(parts.iter().map(lanes::settings).collect(), settings),
             settlement: Settlement::start(&mut settle_effects),
             lanes: Lanes::new(parts.into_iter().map(Lane::from).collect(), Arc::clone(&self.state)),
+            jobs: Jobs::new(last),
+            recall: self.recall.clone(),
             payloads: Arc::clone(&self.payloads),
             cold: self.cold.clone(),
             writer: self.handle.clone(),
@@ -174,7 +200,7 @@ impl<'a> Parts<'a> {
             settle_effects,
             journal: Vec::new(),
         };
-        Ok(hub.start(recovered, &replays))
+        Ok(hub.start(recovered, replays))
     }
 
     pub(crate) fn shared(
@@ -188,6 +214,7 @@ impl<'a> Parts<'a> {
             commands,
             state: Arc::clone(&self.state),
             cold: self.cold.clone(),
+            recall: self.recall.clone(),
             payloads: Arc::clone(&self.payloads),
             push,
             pull: BTreeMap::new(),

@@ -17,6 +17,7 @@ mod launch;
 mod opened;
 mod payload;
 mod recovery;
+mod replay;
 mod source;
 mod sweep;
 mod writer;

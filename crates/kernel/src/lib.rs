@@ -13,6 +13,8 @@ pub mod gate;
 
 pub mod route;
 
+pub mod select;
+
 pub mod dispatch;
 
 pub mod settle;

@@ -79,6 +79,10 @@ codes! {
     SUBSCRIBER_GONE = "WRIT-6004", "the subscriber answered 410 and was stopped";
     SUBSCRIBER_UNKNOWN = "WRIT-6005", "there is no such subscriber";
     TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
+    REPLAY_UNKNOWN = "WRIT-6026", "there is no such replay";
+    REPLAY_REFUSED = "WRIT-6027", "the replay cannot be started or changed now";
+    REISSUE_REFUSED = "WRIT-6028", "new delivery ids would break an exactly-once guarantee";
+    REQUEST_REUSED = "WRIT-6029", "the idempotency key was used for another request";
 
     AUDIT_SIGNATURE = "WRIT-7010", "a checkpoint's signature does not verify";
     AUDIT_ROOT = "WRIT-7011", "a tile or the root does not match";

@@ -10,6 +10,7 @@ use crate::id::{
     DeliveryId, Epoch, EventId, Generation, Incarnation, Offset, Position, SourceName, SubjectId,
     SubscriberName,
 };
+use crate::replay::{ReplayAct, ReplayOrder, ReplayWithheld};
 use crate::taxonomy::{ChangeType, PriorityClass};
 use crate::time::Timestamp;
 use crate::verdict::{PolicyVersion, Reason, WithheldAs};
@@ -45,6 +46,12 @@ pub enum ControlFact {
     Replay(ReplayProgress),
     /// A record's key changed and no event in the stream says so.
     Rekeyed(Rekeyed),
+    /// A replay was ordered.
+    ReplayOrdered(ReplayOrder),
+    /// Somebody paused, resumed, slowed or cancelled a replay.
+    ReplayActed(ReplayAct),
+    /// Today's gate kept events back from a replay.
+    ReplayWithheld(ReplayWithheld),
 }
 
 /// How far a source is durable.
@@ -220,6 +227,18 @@ pub struct ReplayProgress {
     pub state: String,
     /// How many events it delivered so far.
     pub delivered: u64,
+    /// Settled ranges above `next`, as in a cursor.
+    #[serde(default)]
+    pub done: Vec<(Offset, Offset)>,
+    /// How many events today's gate kept back.
+    #[serde(default)]
+    pub withheld: u64,
+    /// How many events the subscriber did not take.
+    #[serde(default)]
+    pub failed: u64,
+    /// Events a second at most.
+    #[serde(default)]
+    pub rate_per_second: Option<u32>,
 }
 
 /// A record moved to another key by a change none of whose events entered the stream. Without this fact the

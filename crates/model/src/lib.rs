@@ -20,6 +20,8 @@ pub mod cloudevent;
 
 pub mod verdict;
 
+pub mod replay;
+
 pub mod control;
 
 pub mod delivery;

@@ -186,7 +186,10 @@ impl Reference {
             | ControlFact::Settled(_)
             | ControlFact::Lane(_)
             | ControlFact::Replay(_)
-            | ControlFact::Rekeyed(_) => {}
+            | ControlFact::Rekeyed(_)
+            | ControlFact::ReplayOrdered(_)
+            | ControlFact::ReplayActed(_)
+            | ControlFact::ReplayWithheld(_) => {}
         }
         Ok(())
     }

@@ -10,5 +10,6 @@ mod operate;
 mod privacy;
 mod read;
 mod reference;
+mod replays;
 mod rig;
 mod stopping;

@@ -33,7 +33,7 @@ pub(crate) enum Command {
     Status(status::Arguments),
     /// Show the life of one event or subject
     Trace(trace::Arguments),
-    /// Deliver a stretch of the log to one subscriber again
+    /// Deliver selected events of the log to one subscriber again
     Replay(replay::Arguments),
     /// List, redrive or discard dead letters
     DeadLetters(dead_letters::Arguments),

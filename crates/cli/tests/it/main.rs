@@ -10,5 +10,6 @@ mod first_change;
 mod guide;
 mod oracle;
 mod receivers;
+mod replays;
 mod stage;
 mod workload;

@@ -68,7 +68,12 @@ impl Hub {
             }
             Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
             Effect::Send(attempt) => self.send(attempt),
-            Effect::Journal(fact) => self.journal.push(fact),
+            Effect::Journal(fact) => {
+                if let ControlFact::Replay(progress) = &fact {
+                    self.jobs.note(progress, self.clock.now().moment);
+                }
+                self.journal.push(fact);
+            }
             Effect::Settled(lane, batch) => {
                 let fact = settle::Fact::Settled(lane, batch.items.clone());
                 self.take(Fact::Settle(fact));
@@ -104,6 +109,9 @@ impl Hub {
 
     /// Serves a lane from memory, from disk, or with the next commit.
     fn read(&mut self, lane: LaneId, stretch: Stretch) {
+        if let Some(errand) = self.jobs.errand(lane) {
+            return self.read_replay(lane, errand, stretch);
+        }
         let Some((base, name)) = self.lanes.base(lane) else { return };
         match self.payloads.offer(base, name, stretch) {
             Offering::AtHead => drop(self.waiting.insert(lane, stretch)),

@@ -132,6 +132,7 @@ impl Writer {
             Work::DeadLetters { lane, subject } => {
                 batch.hub.loads.push(Deferred::DeadLetters { lane, subject });
             }
+            Work::Durable(done) => batch.hub.loads.push(Deferred::Durable(done)),
             Work::Stop => {}
         }
         Ok(())
@@ -243,10 +244,15 @@ impl Writer {
         drop(self.committed.blocking_send(Committed { events, end }));
         drop(self.wake.send(Wake::Grown));
         for deferred in batch.hub.loads {
-            drop(self.wake.send(match deferred {
+            let wake = match deferred {
                 Deferred::Load { from, limit } => Wake::Load { from, limit },
                 Deferred::DeadLetters { lane, subject } => Wake::DeadLetters { lane, subject },
-            }));
+                Deferred::Durable(done) => {
+                    let _ = done.send(());
+                    continue;
+                }
+            };
+            drop(self.wake.send(wake));
         }
     }
 

@@ -96,6 +96,8 @@ pub(crate) enum Work {
         lane: LaneId,
         subject: SubjectId,
     },
+    /// Tell once everything before this is committed.
+    Durable(oneshot::Sender<()>),
     /// Finish what is queued and end.
     Stop,
 }

@@ -282,6 +282,7 @@ fn a_read_before_the_start_says_where_the_log_begins(place: &mut dyn Place) {
     let keep_from = log.end();
     let begins = log.truncate_before(keep_from).expect("truncates");
     for reader in [&mut early, &mut log.reader()] {
+        assert_eq!(reader.start(), begins);
         let error = reader.read(Offset::ZERO, 1 << 20);
         assert!(matches!(error, Err(ReadError::BehindRetention { from, start })
             if from == Offset::ZERO && start == begins));

@@ -179,4 +179,8 @@ impl LogReader for MemoryReader {
         }
         Ok(records)
     }
+
+    fn start(&self) -> Offset {
+        Offset(shelf(&self.shelf).start)
+    }
 }

@@ -164,4 +164,7 @@ pub trait LogReader: Send {
     /// Records from `from` on, as many as fit `bytes_max`, at least one if there is one; empty at the end.
     /// `from` below the start is an error (`ReadError::BehindRetention`).
     fn read(&mut self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
+
+    /// The oldest offset that is stored.
+    fn start(&self) -> Offset;
 }

@@ -97,6 +97,10 @@ impl LogReader for SegmentReader {
         }
         Ok(records)
     }
+
+    fn start(&self) -> Offset {
+        Offset(self.shared.start())
+    }
 }
 
 enum Drained {

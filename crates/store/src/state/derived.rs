@@ -9,10 +9,12 @@ use writ_model::control::{
 };
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::replay::ReplayOrder;
 use writ_model::time::Timestamp;
 
 use super::derive::Draft;
 use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
+use super::replay::ENDED_KEPT;
 use super::row::{self, OpenRow};
 use super::{OpenEvent, State};
 use crate::error::StateError;
@@ -241,6 +243,26 @@ impl<P: Pairs> State for Derived<P> {
             .scan(CONTROL, key::REPLAYS, &[], REPLAYS_MAX)
             .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
             .map_err(StateError::when("list replays"))
+    }
+
+    fn ended_replays(&self, limit: usize) -> Result<Vec<ReplayProgress>, StateError> {
+        let ended = self.pairs.scan(CONTROL, key::ENDED, &[], ENDED_KEPT + 1);
+        ended
+            .and_then(|rows| rows.iter().rev().take(limit).map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list ended replays"))
+    }
+
+    fn replay_order(&self, id: &str) -> Result<Option<ReplayOrder>, StateError> {
+        self.fact(CONTROL, &key::replay_order(id)).map_err(StateError::when("read a replay's order"))
+    }
+
+    fn replay_of_request(&self, request: &str) -> Result<Option<String>, StateError> {
+        self.fact(CONTROL, &key::request(request)).map_err(StateError::when("find a replay"))
+    }
+
+    fn last_replay(&self) -> Result<u32, StateError> {
+        let last = self.number(CONTROL, key::REPLAY_NUMBER).map_err(StateError::when("count replays"))?;
+        Ok(u32::try_from(last.unwrap_or_default()).unwrap_or(u32::MAX))
     }
 
     fn offset_at(&self, time: Timestamp) -> Result<Offset, StateError> {

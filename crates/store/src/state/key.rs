@@ -8,7 +8,11 @@
 //!           "u" subscriber                   Cursor
 //!           "l" subscriber                   LaneChange
 //!           "n" subscriber                   number of dead letters
-//!           "r" replay id                    ReplayProgress
+//!           "r" replay id                    ReplayProgress, until it ends
+//!           "e" replay number                ReplayProgress, of the last that ended
+//!           "q" replay id                    ReplayOrder
+//!           "y" request                      replay id
+//!           "m"                              number of the last replay
 //!           "t"                              the latest second that has a time row
 //! events    "i" event id                     offset
 //!           "s" subject, offset              -
@@ -42,6 +46,10 @@ pub(super) const APPLIED: &[u8] = b"a";
 pub(super) const LATEST_SECOND: &[u8] = b"t";
 /// Prefix of the replays.
 pub(super) const REPLAYS: &[u8] = b"r";
+/// Prefix of the ended replays.
+pub(super) const ENDED: &[u8] = b"e";
+/// Key of the last replay's number.
+pub(super) const REPLAY_NUMBER: &[u8] = b"m";
 /// Prefix of the open events.
 pub(super) const OPEN: &[u8] = b"o";
 /// Prefix of the withheld events.
@@ -75,6 +83,18 @@ pub(super) fn letter_count(subscriber: &SubscriberName) -> Vec<u8> {
 
 pub(super) fn replay(id: &str) -> Vec<u8> {
     tagged(b'r', id.as_bytes())
+}
+
+pub(super) fn ended(number: u32) -> Vec<u8> {
+    tagged(b'e', &number.to_be_bytes())
+}
+
+pub(super) fn replay_order(id: &str) -> Vec<u8> {
+    tagged(b'q', id.as_bytes())
+}
+
+pub(super) fn request(request: &str) -> Vec<u8> {
+    tagged(b'y', request.as_bytes())
 }
 
 pub(super) fn event(id: EventId) -> Vec<u8> {

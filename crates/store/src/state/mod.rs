@@ -8,15 +8,18 @@ pub mod error;
 mod derive;
 mod derived;
 mod key;
+mod replay;
 mod row;
 
 pub use derived::{Derived, FjallState, MemoryState};
+pub use replay::ENDED_KEPT;
 
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::replay::ReplayOrder;
 use writ_model::time::Timestamp;
 
 use crate::error::StateError;
@@ -101,6 +104,18 @@ pub trait State: Send + Sync {
 
     /// Replays that are not done.
     fn replays(&self) -> Result<Vec<ReplayProgress>, StateError>;
+
+    /// The last replays that ended, the last one first; [`ENDED_KEPT`] are kept.
+    fn ended_replays(&self, limit: usize) -> Result<Vec<ReplayProgress>, StateError>;
+
+    /// What a replay was ordered to do; `None` for one that ended long ago, or of a former version.
+    fn replay_order(&self, id: &str) -> Result<Option<ReplayOrder>, StateError>;
+
+    /// The replay that was ordered with this request (hash of caller and idempotency key).
+    fn replay_of_request(&self, request: &str) -> Result<Option<String>, StateError>;
+
+    /// The number of the last replay that was ordered; zero when there was none.
+    fn last_replay(&self) -> Result<u32, StateError>;
 
     /// The first event recorded in this time's second or later; the log's applied end when there is none.
     /// Exact for whole seconds; for a time within a second a reader skips, by their `recorded_at`, the events

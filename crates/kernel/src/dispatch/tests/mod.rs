@@ -4,6 +4,7 @@ mod batching;
 mod order;
 mod parking;
 mod recovery;
+mod replaying;
 mod throttling;
 
 use std::collections::BTreeMap;
