@@ -11,6 +11,7 @@ mod operate;
 mod problem;
 mod read;
 mod replays;
+mod retention;
 mod routes;
 mod serve;
 

@@ -13,7 +13,7 @@ use writ_model::code;
 
 use crate::problem::{self, Problem};
 use crate::serve::Patience;
-use crate::{App, intake, operate, read, replays};
+use crate::{App, intake, operate, read, replays, retention};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,10 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/replays/{id}/pause", OPERATE, || post(replays::pause)),
     route("POST", "/v1/replays/{id}/resume", OPERATE, || post(replays::resume)),
     route("POST", "/v1/replays/{id}/rate", OPERATE, || post(replays::rate)),
+    route("GET", "/v1/retention", READ, || get(retention::report)),
+    route("GET", "/v1/holds", READ, || get(retention::holds)),
+    route("POST", "/v1/holds", OPERATE, || post(retention::place)),
+    route("POST", "/v1/holds/{id}/release", OPERATE, || post(retention::release)),
     route("GET", "/v1/subscribers/{name}/dead-letters", READ, || get(read::dead_letters)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/redrive", OPERATE, || post(operate::redrive)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", OPERATE, || post(operate::discard)),

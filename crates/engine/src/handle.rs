@@ -1,6 +1,7 @@
 //! The running engine, as the API and the command line use it.
 
 mod replays;
+mod retention;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crate::hub::command::Command;
 use crate::hub::reader::{ColdReader, Unreadable};
 use crate::payload::Payloads;
 use crate::replay::Recall;
+use crate::retention::Keeper;
 use crate::source::SourceStatus;
 use crate::writer::{Submission, WriterHandle};
 
@@ -31,7 +33,9 @@ pub(crate) use replays::replay_at_rest;
 pub use crate::hub::jobs::ReplayStatus;
 pub use crate::hub::replays::{Ordered, ReplayRequest};
 pub use crate::replay::Plan;
+pub use crate::retention::{RetentionReport, SegmentReport};
 pub use crate::writer::Admitted;
+pub use retention::HoldRequest;
 pub use writ_kernel::dispatch::replay::Act;
 
 /// How long a push waits for room before it is told to come back.
@@ -88,6 +92,8 @@ pub struct SourceReport {
 pub struct Report {
     /// Whose engine.
     pub tenant: TenantId,
+    /// The oldest offset that the log holds.
+    pub log_start: Offset,
     /// The log's committed end.
     pub log_end: Offset,
     /// What derived state has reached.
@@ -157,6 +163,7 @@ pub(crate) struct Shared {
     pub(crate) state: Arc<dyn State>,
     pub(crate) cold: ColdReader,
     pub(crate) recall: Recall,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) push: BTreeMap<SourceName, PushEntry>,
     pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
@@ -199,6 +206,7 @@ impl EngineHandle {
         drop(self.shared.commands.send(Command::Status(reply)).await);
         Report {
             tenant: self.shared.tenant.clone(),
+            log_start: self.shared.cold.start(),
             log_end: self.shared.payloads.end(),
             state_applied: self.shared.state.applied(),
             sources: self.sources(),

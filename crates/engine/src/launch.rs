@@ -34,9 +34,11 @@ use crate::opened::Store;
 use crate::payload::Payloads;
 use crate::recovery::{self, failed};
 use crate::replay::{self, Recall};
+use crate::retention::Keeper;
+use crate::retention::janitor::Janitor;
 use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
-use crate::writer::{FromHub, Taken, Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Pins, Taken, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
@@ -90,6 +92,7 @@ pub(crate) struct Parts<'a> {
     payloads: Arc<Payloads>,
     cold: ColdReader,
     recall: Recall,
+    keeper: Arc<Keeper>,
     pub(crate) handle: WriterHandle,
 }
 
@@ -121,6 +124,8 @@ impl<'a> Parts<'a> {
             judge: Mutex::new(judge),
             card_hash_key: secrets.card_hash_key,
         });
+        let keeper = Arc::new(Keeper::new(&config.retention, config.subscribers.keys().cloned().collect()));
+        crate::metric::begins(log.start());
         let room_max = config.limits.intake_changes;
         let handle = WriterHandle { work, room: Arc::new(Semaphore::new(room_max)), room_max };
         let origin = origin(&config.tenant);
@@ -137,6 +142,7 @@ impl<'a> Parts<'a> {
             payloads,
             cold,
             recall,
+            keeper,
             handle,
         };
         (parts, log)
@@ -163,6 +169,8 @@ impl<'a> Parts<'a> {
             router: Arc::clone(&self.router),
             vault: Arc::clone(&self.vault),
             checkpoint_every: self.config.attest.checkpoint_every.0,
+            janitor: Janitor::new(Arc::clone(&self.keeper), log.reader(), self.handle.clone()),
+            published: writ_model::id::Offset::ZERO,
         })
     }
 
@@ -215,6 +223,7 @@ impl<'a> Parts<'a> {
             state: Arc::clone(&self.state),
             cold: self.cold.clone(),
             recall: self.recall.clone(),
+            keeper: Arc::clone(&self.keeper),
             payloads: Arc::clone(&self.payloads),
             push,
             pull: BTreeMap::new(),
@@ -276,6 +285,7 @@ impl<'a> Parts<'a> {
             taken: Taken::default(),
             failed_runs: BTreeMap::new(),
             carried: FromHub::default(),
+            pins: Pins::default(),
             wake,
             committed,
         })

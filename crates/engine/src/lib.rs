@@ -18,6 +18,7 @@ mod opened;
 mod payload;
 mod recovery;
 mod replay;
+mod retention;
 mod source;
 mod sweep;
 mod writer;

@@ -39,7 +39,8 @@ pub(crate) struct Event {
 impl Event {
     /// The event as subscribers see it, encoded once; `None` when its key was destroyed.
     pub(crate) fn view(&self) -> Option<Arc<View>> {
-        let render = || lock(&self.private).take().map(|private| self.render(private, &self.decision.withhold));
+        let render =
+            || lock(&self.private).take().map(|private| self.render(private, &self.decision.withhold));
         self.view.get_or_init(render).clone()
     }
 

@@ -19,4 +19,6 @@ pub mod dispatch;
 
 pub mod settle;
 
+pub mod retention;
+
 pub mod identity;

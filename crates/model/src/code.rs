@@ -72,6 +72,8 @@ codes! {
     WRITER_FENCED = "WRIT-5008", "a newer writer has taken over";
     STORE_MISSING = "WRIT-5009", "there is no store here";
     STORE_DAMAGED = "WRIT-5010", "the vault's or the state's database is damaged";
+    RETENTION_FAILED = "WRIT-5011", "the log could not be shortened";
+    HOLD_UNKNOWN = "WRIT-5013", "there is no such legal hold";
 
     DELIVERY_EXHAUSTED = "WRIT-6001", "retries are exhausted";
     DELIVERY_REJECTED = "WRIT-6002", "the subscriber rejected the event";

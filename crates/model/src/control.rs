@@ -11,6 +11,7 @@ use crate::id::{
     SubscriberName,
 };
 use crate::replay::{ReplayAct, ReplayOrder, ReplayWithheld};
+use crate::retention::{Hold, HoldReleased, Truncated};
 use crate::taxonomy::{ChangeType, PriorityClass};
 use crate::time::Timestamp;
 use crate::verdict::{PolicyVersion, Reason, WithheldAs};
@@ -52,6 +53,12 @@ pub enum ControlFact {
     ReplayActed(ReplayAct),
     /// Today's gate kept events back from a replay.
     ReplayWithheld(ReplayWithheld),
+    /// Whole segments leave the log.
+    Truncated(Truncated),
+    /// A legal hold was placed.
+    HoldPlaced(Hold),
+    /// A legal hold was released.
+    HoldReleased(HoldReleased),
 }
 
 /// How far a source is durable.

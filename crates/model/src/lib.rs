@@ -22,6 +22,8 @@ pub mod verdict;
 
 pub mod replay;
 
+pub mod retention;
+
 pub mod control;
 
 pub mod delivery;

@@ -189,7 +189,10 @@ impl Reference {
             | ControlFact::Rekeyed(_)
             | ControlFact::ReplayOrdered(_)
             | ControlFact::ReplayActed(_)
-            | ControlFact::ReplayWithheld(_) => {}
+            | ControlFact::ReplayWithheld(_)
+            | ControlFact::Truncated(_)
+            | ControlFact::HoldPlaced(_)
+            | ControlFact::HoldReleased(_) => {}
         }
         Ok(())
     }

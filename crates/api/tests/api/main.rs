@@ -11,5 +11,6 @@ mod privacy;
 mod read;
 mod reference;
 mod replays;
+mod retention;
 mod rig;
 mod stopping;

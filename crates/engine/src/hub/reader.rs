@@ -131,6 +131,11 @@ impl ColdReader {
         }
     }
 
+    /// A reader of its own, for who reads much.
+    pub(crate) fn reader(&self) -> Box<dyn LogReader> {
+        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).another()
+    }
+
     /// The oldest offset that the log still holds.
     pub(crate) fn start(&self) -> Offset {
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).start()

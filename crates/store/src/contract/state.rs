@@ -15,7 +15,7 @@ use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::Timestamp;
 use writ_model::verdict::{PolicyVersion, Reason, WithheldAs};
 
-use super::{replays, sample};
+use super::{retained, sample};
 use crate::log::{Record, StoredEvent};
 use crate::state::State;
 
@@ -30,7 +30,7 @@ pub fn all<S: State>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S) {
     an_event_is_open_until_it_is_finalised(&fresh());
     an_event_settled_after_it_was_finalised_keeps_the_acknowledgement(&fresh());
     withheld_events_are_listed_until_they_enter_the_stream(&fresh());
-    replays::all(&fresh);
+    retained::all(&fresh);
     a_time_is_the_first_event_of_its_second_or_later(&fresh());
     records_below_the_applied_offset_are_skipped(&fresh());
     overlapping_batches_give_what_one_batch_gives(&fresh);
@@ -45,11 +45,11 @@ fn crm() -> SourceName {
     SourceName::new("crm").expect("a name")
 }
 
-fn event(offset: u64, number: u64) -> Record {
+pub(super) fn event(offset: u64, number: u64) -> Record {
     event_at(offset, number, 1_764_000_000_500_000)
 }
 
-fn event_at(offset: u64, number: u64, recorded_at: i64) -> Record {
+pub(super) fn event_at(offset: u64, number: u64, recorded_at: i64) -> Record {
     let mut event = stored(offset, number);
     event.header.recorded_at = Timestamp(recorded_at);
     Record::Event(Box::new(event))

@@ -98,6 +98,16 @@ impl<'a> Draft<'a> {
             ControlFact::ReplayOrdered(order) => self.replay_ordered(order),
             // They are read in the log; what they did is in the progress that follows them.
             ControlFact::ReplayActed(_) | ControlFact::ReplayWithheld(_) => Ok(()),
+            ControlFact::Truncated(truncated) => {
+                let before = key::offset_bytes(truncated.before).to_vec();
+                self.batch.put(CONTROL, key::TRUNCATED.to_vec(), before);
+                Ok(())
+            }
+            ControlFact::HoldPlaced(hold) => self.put_json(CONTROL, key::hold(&hold.id), hold),
+            ControlFact::HoldReleased(released) => {
+                self.batch.remove(CONTROL, key::hold(&released.id));
+                Ok(())
+            }
             // Where subjects are found is the vault's.
             ControlFact::Rekeyed(_) => Ok(()),
         }

@@ -13,6 +13,8 @@
 //!           "q" replay id                    ReplayOrder
 //!           "y" request                      replay id
 //!           "m"                              number of the last replay
+//!           "h" hold id                      Hold, until it is released
+//!           "x"                              offset before which the log is dropped
 //!           "t"                              the latest second that has a time row
 //! events    "i" event id                     offset
 //!           "s" subject, offset              -
@@ -50,6 +52,10 @@ pub(super) const REPLAYS: &[u8] = b"r";
 pub(super) const ENDED: &[u8] = b"e";
 /// Key of the last replay's number.
 pub(super) const REPLAY_NUMBER: &[u8] = b"m";
+/// Prefix of the legal holds.
+pub(super) const HOLDS: &[u8] = b"h";
+/// Key of the offset before which the log is dropped.
+pub(super) const TRUNCATED: &[u8] = b"x";
 /// Prefix of the open events.
 pub(super) const OPEN: &[u8] = b"o";
 /// Prefix of the withheld events.
@@ -95,6 +101,10 @@ pub(super) fn replay_order(id: &str) -> Vec<u8> {
 
 pub(super) fn request(request: &str) -> Vec<u8> {
     tagged(b'y', request.as_bytes())
+}
+
+pub(super) fn hold(id: &str) -> Vec<u8> {
+    tagged(b'h', id.as_bytes())
 }
 
 pub(super) fn event(id: EventId) -> Vec<u8> {

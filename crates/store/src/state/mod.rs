@@ -7,6 +7,7 @@ pub mod error;
 
 mod derive;
 mod derived;
+mod forget;
 mod key;
 mod replay;
 mod row;
@@ -20,6 +21,7 @@ use writ_model::control::{
 use writ_model::delivery::Acknowledgement;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::replay::ReplayOrder;
+use writ_model::retention::Hold;
 use writ_model::time::Timestamp;
 
 use crate::error::StateError;
@@ -116,6 +118,17 @@ pub trait State: Send + Sync {
 
     /// The number of the last replay that was ordered; zero when there was none.
     fn last_replay(&self) -> Result<u32, StateError>;
+
+    /// Legal holds that are not released.
+    fn holds(&self) -> Result<Vec<Hold>, StateError>;
+
+    /// The offset before which the journal says that the log is dropped.
+    fn truncated(&self) -> Result<Offset, StateError>;
+
+    /// Forgets where the events among these records were and how they settled: they are about to leave the
+    /// log. Called by the thread that applies, in bounded steps; a second time changes nothing. Dedup rows,
+    /// cursors, dead letters and withheld events stay.
+    fn forget(&self, records: &[Record]) -> Result<(), StateError>;
 
     /// The first event recorded in this time's second or later; the log's applied end when there is none.
     /// Exact for whole seconds; for a time within a second a reader skips, by their `recorded_at`, the events
