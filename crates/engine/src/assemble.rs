@@ -61,8 +61,10 @@ pub struct Assembled {
     pub router: Arc<Router>,
     /// Schemas.
     pub registry: Arc<Registry>,
-    /// The policy bundle.
+    /// The policy bundle, for what is captured.
     pub policy: Policy,
+    /// The same bundle, for what is replayed.
+    pub recall: Policy,
     /// The bundle's own tests that failed.
     pub policy_test_failures: Vec<String>,
     /// Mappings, by source.
@@ -91,13 +93,24 @@ pub fn assemble(config: &Config, secrets: &Secrets) -> Result<Assembled, Vec<Eng
         keep(filter.map(|filter| filters.push(filter)).map_err(|error| filter_invalid(name, &error)));
     }
     let registry = schemas(config).map_err(|error| keep(Err(error))).ok();
-    let policy = policy(config).map_err(|error| keep(Err(error))).ok();
+    let bundle = bundle(config).map_err(|error| keep(Err(error))).ok();
     let Parts { pull, push, mappings, .. } = parts;
-    match (registry, policy) {
-        (Some(registry), Some((policy, policy_test_failures))) if errors.is_empty() => {
+    match (registry, bundle) {
+        (Some(registry), Some((bundle, policy_test_failures))) if errors.is_empty() => {
             let router = Arc::new(Router::new(filters));
             let registry = Arc::new(registry);
-            Ok(Assembled { pull, push, lanes, router, registry, policy, policy_test_failures, mappings })
+            let (policy, recall) = (bundle.engine(), bundle.engine());
+            Ok(Assembled {
+                pull,
+                push,
+                lanes,
+                router,
+                registry,
+                policy,
+                recall,
+                policy_test_failures,
+                mappings,
+            })
         }
         _ => Err(errors),
     }
@@ -232,7 +245,7 @@ fn schemas(config: &Config) -> Result<Registry, EngineError> {
     })
 }
 
-fn policy(config: &Config) -> Result<(Policy, Vec<String>), EngineError> {
+fn bundle(config: &Config) -> Result<(Bundle, Vec<String>), EngineError> {
     let invalid = |error: &dyn std::fmt::Display| {
         let remedy = "correct the bundle; see docs/reference/policy-input.md";
         EngineError::new(code::POLICY_INVALID, "load policies", error, remedy)
@@ -251,7 +264,8 @@ fn policy(config: &Config) -> Result<(Policy, Vec<String>), EngineError> {
         TrialResult::Passed => None,
         other => Some(format!("{}: {other:?}", trial.rule)),
     });
-    Ok((bundle.engine(), failures.collect()))
+    let failures = failures.collect();
+    Ok((bundle, failures))
 }
 
 /// The files of a folder with one of these endings, as (name, bytes), in name order.

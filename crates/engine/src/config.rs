@@ -10,7 +10,7 @@ use writ_kernel::dispatch::lane;
 use writ_model::guarantee::Guarantee;
 use writ_model::id::{SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
-use writ_model::taxonomy::ChangeType;
+use writ_model::taxonomy::{ChangeType, PriorityClass};
 
 /// The whole of `writ.yaml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Config {
     /// The audit log.
     #[serde(default)]
     pub attest: Attest,
+    /// How long the log is kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// Where changes come from.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,
@@ -120,6 +123,31 @@ impl Default for Attest {
             settle_within: Period(Duration::from_secs(24 * 3600)),
         }
     }
+}
+
+/// How long the log is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Classes of events; with none, everything is kept.
+    pub classes: Vec<RetentionClass>,
+}
+
+/// How long the events of one class are kept. An event in several is kept as long as the longest says; one in
+/// none, for ever.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionClass {
+    /// Names the class in reports.
+    pub name: String,
+    /// From when the event was recorded.
+    pub keep: Period,
+    /// Of these change types; of all when none is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub change_types: Vec<ChangeType>,
+    /// Of this priority class; of both when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<PriorityClass>,
 }
 
 /// One source.

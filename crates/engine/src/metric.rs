@@ -17,6 +17,8 @@ pub const COMMITS: &str = "writ_commits_total";
 pub const COMMIT_SECONDS: &str = "writ_commit_seconds";
 /// The log's end offset.
 pub const LOG_END: &str = "writ_log_end";
+/// The oldest offset that the log holds.
+pub const LOG_START: &str = "writ_log_start";
 /// The offset that derived state has reached.
 pub const STATE_APPLIED: &str = "writ_state_applied";
 /// Events acknowledged, by subscriber.
@@ -101,6 +103,10 @@ pub(crate) fn commit(seconds: f64, end: Offset) {
     counter!(COMMITS).increment(1);
     histogram!(COMMIT_SECONDS).record(seconds);
     gauge!(LOG_END).set(as_float(end));
+}
+
+pub(crate) fn begins(offset: Offset) {
+    gauge!(LOG_START).set(as_float(offset));
 }
 
 pub(crate) fn applied(offset: Offset) {

@@ -14,9 +14,12 @@ pub mod gate;
 pub mod route;
 
 pub mod guarantee;
+pub mod select;
 
 pub mod dispatch;
 
 pub mod settle;
+
+pub mod retention;
 
 pub mod identity;

@@ -75,6 +75,8 @@ codes! {
     WRITER_FENCED = "WRIT-5008", "a newer writer has taken over";
     STORE_MISSING = "WRIT-5009", "there is no store here";
     STORE_DAMAGED = "WRIT-5010", "the vault's or the state's database is damaged";
+    RETENTION_FAILED = "WRIT-5011", "the log could not be shortened";
+    HOLD_UNKNOWN = "WRIT-5013", "there is no such legal hold";
 
     DELIVERY_EXHAUSTED = "WRIT-6001", "retries are exhausted";
     DELIVERY_REJECTED = "WRIT-6002", "the subscriber rejected the event";
@@ -84,6 +86,10 @@ codes! {
     TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
     RECEIVER_FENCED = "WRIT-6015", "a newer engine has taken over at the receiver";
     RECEIVER_UNREADY = "WRIT-6016", "the receiving database is not ready to take events";
+    REPLAY_UNKNOWN = "WRIT-6026", "there is no such replay";
+    REPLAY_REFUSED = "WRIT-6027", "the replay cannot be started or changed now";
+    REISSUE_REFUSED = "WRIT-6028", "new delivery ids would break an exactly-once guarantee";
+    REQUEST_REUSED = "WRIT-6029", "the idempotency key was used for another request";
 
     AUDIT_SIGNATURE = "WRIT-7010", "a checkpoint's signature does not verify";
     AUDIT_ROOT = "WRIT-7011", "a tile or the root does not match";

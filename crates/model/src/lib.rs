@@ -20,6 +20,10 @@ pub mod cloudevent;
 
 pub mod verdict;
 
+pub mod replay;
+
+pub mod retention;
+
 pub mod control;
 
 pub mod delivery;

@@ -198,7 +198,13 @@ impl Reference {
             | ControlFact::Replay(_)
             | ControlFact::BranchDecided(_)
             | ControlFact::BranchConcluded(_)
-            | ControlFact::Rekeyed(_) => {}
+            | ControlFact::Rekeyed(_)
+            | ControlFact::ReplayOrdered(_)
+            | ControlFact::ReplayActed(_)
+            | ControlFact::ReplayWithheld(_)
+            | ControlFact::Truncated(_)
+            | ControlFact::HoldPlaced(_)
+            | ControlFact::HoldReleased(_) => {}
         }
         Ok(())
     }

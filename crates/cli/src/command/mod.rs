@@ -4,8 +4,10 @@ pub(crate) mod audit;
 mod check;
 mod dead_letters;
 mod doctor;
+mod hold;
 mod init;
 mod replay;
+mod retention;
 mod run;
 mod status;
 mod trace;
@@ -33,8 +35,12 @@ pub(crate) enum Command {
     Status(status::Arguments),
     /// Show the life of one event or subject
     Trace(trace::Arguments),
-    /// Deliver a stretch of the log to one subscriber again
+    /// Deliver selected events of the log to one subscriber again
     Replay(replay::Arguments),
+    /// Show what would leave the log, and why the rest stays
+    Retention(retention::Arguments),
+    /// Place, list and release legal holds
+    Hold(hold::Arguments),
     /// List, redrive or discard dead letters
     DeadLetters(dead_letters::Arguments),
     /// Verify the audit log; works without a running engine
@@ -68,6 +74,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Trace(arguments) => block_on(trace::run(arguments)),
         Command::Replay(arguments) => block_on(replay::run(arguments)),
+        Command::Retention(arguments) => block_on(retention::run(arguments)),
+        Command::Hold(arguments) => block_on(hold::run(arguments)),
         Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

@@ -12,5 +12,6 @@ mod guide;
 mod into_postgres;
 mod oracle;
 mod receivers;
+mod replays;
 mod stage;
 mod workload;

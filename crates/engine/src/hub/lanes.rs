@@ -83,11 +83,6 @@ impl Lanes {
         self.replays.insert(replay, (id, base));
     }
 
-    /// The lane of a replay.
-    pub(crate) fn replay(&self, id: &str) -> Option<LaneId> {
-        self.replays.iter().find(|(_, (name, _))| name == id).map(|(lane, _)| *lane)
-    }
-
     /// Remembers why a lane's last attempt failed.
     pub(crate) fn failed(&mut self, id: LaneId, cause: &str) {
         self.failures.insert(self.live_of(id), cause.to_owned());

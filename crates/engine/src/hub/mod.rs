@@ -1,8 +1,10 @@
 //! The hub: drives dispatch and settlement. One task owns both machines; everything else sends it facts.
 
 pub(crate) mod command;
+pub(crate) mod jobs;
 pub(crate) mod lanes;
 pub(crate) mod reader;
+pub(crate) mod replays;
 mod start;
 mod turn;
 
@@ -20,10 +22,12 @@ use writ_model::id::Offset;
 use writ_model::time::Moment;
 
 use self::command::Command;
+use self::jobs::Jobs;
 use self::lanes::Lanes;
 use self::reader::ColdReader;
 use crate::clock::Clock;
 use crate::payload::{Event, Payloads, Stretch};
+use crate::replay::Recall;
 use crate::writer::WriterHandle;
 
 /// Facts taken in one turn before effects that need the writer are flushed.
@@ -58,6 +62,8 @@ pub(crate) struct Hub {
     pub(crate) dispatch: Dispatch,
     pub(crate) settlement: Settlement,
     pub(crate) lanes: Lanes,
+    pub(crate) jobs: Jobs,
+    pub(crate) recall: Recall,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) cold: ColdReader,
     pub(crate) writer: WriterHandle,

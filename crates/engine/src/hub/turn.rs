@@ -79,7 +79,12 @@ impl Hub {
             Effect::Prepare(attempt) => self.send(attempt, Way::Prepare(self.sender.epoch)),
             Effect::ListBranches(lane) => self.list_branches(lane),
             Effect::Resolve(lane, branch, verdict) => self.resolve(lane, branch, verdict),
-            Effect::Journal(fact) => self.journal.push(fact),
+            Effect::Journal(fact) => {
+                if let ControlFact::Replay(progress) = &fact {
+                    self.jobs.note(progress, self.clock.now().moment);
+                }
+                self.journal.push(fact);
+            }
             Effect::Confirm(attempt) => {
                 let journal = std::mem::take(&mut self.journal);
                 self.writer.send(Work::Facts(journal));
@@ -126,6 +131,9 @@ impl Hub {
 
     /// Serves a lane from memory, from disk, or with the next commit.
     fn read(&mut self, lane: LaneId, stretch: Stretch) {
+        if let Some(errand) = self.jobs.errand(lane) {
+            return self.read_replay(lane, errand, stretch);
+        }
         let Some((base, name)) = self.lanes.base(lane) else { return };
         match self.payloads.offer(base, name, stretch) {
             Offering::AtHead => drop(self.waiting.insert(lane, stretch)),

@@ -81,11 +81,19 @@ pub(crate) struct FromHub {
     pub(super) confirms: Vec<AttemptId>,
 }
 
-/// What the follower is told once this commit is done.
-#[derive(Debug, Clone)]
+/// Who is told once this commit is done: the follower, or who waits for it.
+#[derive(Debug)]
 pub(super) enum Deferred {
-    Load { from: Offset, limit: usize },
-    DeadLetters { lane: writ_kernel::dispatch::LaneId, subject: writ_model::id::SubjectId },
+    Load {
+        from: Offset,
+        limit: usize,
+    },
+    DeadLetters {
+        lane: writ_kernel::dispatch::LaneId,
+        subject: writ_model::id::SubjectId,
+    },
+    /// Somebody waits for what was journaled before it.
+    Durable(oneshot::Sender<()>),
 }
 
 impl FromHub {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use writ_model::control::{ControlFact, Cursor, LaneChange, ReplayProgress, SettledBatch};
+use writ_model::control::{ControlFact, Cursor, LaneChange, SettledBatch};
 use writ_model::delivery::{Acknowledgement, AttemptId, SettledAs};
 use writ_model::id::{AnswerDigest, Epoch, Offset};
 use writ_model::time::Moment;
@@ -71,9 +71,11 @@ impl Lane {
     }
 
     pub(super) fn replay(given: Endowment, base: Config, order: replay::Order) -> Self {
-        let mut lane = Self::at(given, base, Position::new(order.next, Vec::new()));
-        lane.pace = Pace::new(order.rate_per_second);
-        lane.state = if order.is_paused { State::Paused } else { State::Running };
+        let given = Endowment { key: given.key.reissuing(order.reissue()), ..given };
+        let position = Position::new(order.progress.next, order.progress.done.clone());
+        let mut lane = Self::at(given, base, position);
+        lane.pace = Pace::new(order.progress.rate_per_second);
+        lane.state = if order.is_paused() { State::Paused } else { State::Running };
         lane.replay = Some(order);
         lane
     }
@@ -143,7 +145,7 @@ impl Lane {
 
     pub(super) fn offered(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
         self.is_reading = false;
-        let end = self.replay.as_ref().map_or(Offset(u64::MAX), |order| order.to);
+        let end = self.replay.as_ref().map_or(Offset(u64::MAX), |order| order.given.to);
         for item in items {
             if item.offset < end && self.position.open(item.offset) {
                 self.take_in(turn, item);
@@ -154,7 +156,8 @@ impl Lane {
     }
 
     fn take_in(&mut self, turn: &mut Turn<'_>, item: Item) {
-        if item.permit == PermitVerdict::Denied {
+        if let PermitVerdict::Denied(denial) = item.permit {
+            self.note_denied(item.offset, denial);
             return self.settle(turn, item.offset, SettledAs::Withheld, 0, None);
         }
         let queued = self.queued(item, false);
@@ -188,7 +191,13 @@ impl Lane {
         self.position.settle(offset);
         let acknowledgement = Acknowledgement { settled, at: turn.now.wall, attempts, answer_sha256 };
         if let Some(order) = &mut self.replay {
-            order.delivered += u64::from(acknowledgement.settled == SettledAs::Acknowledged);
+            match acknowledgement.settled {
+                SettledAs::Acknowledged => order.progress.delivered += 1,
+                SettledAs::Withheld => order.progress.withheld += 1,
+                SettledAs::DeadLettered | SettledAs::Pending | SettledAs::Attempted => {
+                    order.progress.failed += 1;
+                }
+            }
             self.ledger.touch(turn.now.moment);
         } else {
             self.ledger.push(turn.now.moment, offset, acknowledgement);
@@ -201,7 +210,7 @@ impl Lane {
         let items = self.ledger.take(watermark);
         let subscriber = self.config.subscriber.clone();
         if let Some(progress) = self.progress() {
-            return turn.journal(ControlFact::Replay(progress));
+            return self.tell_replay(turn, progress);
         }
         if !items.is_empty() {
             let batch = SettledBatch { subscriber: subscriber.clone(), items };
@@ -209,18 +218,6 @@ impl Lane {
         }
         let (epoch, done) = (self.given.epoch, self.position.done());
         turn.journal(ControlFact::Cursor(Cursor { subscriber, epoch, watermark, done }));
-    }
-
-    fn progress(&self) -> Option<ReplayProgress> {
-        self.replay.as_ref().map(|order| ReplayProgress {
-            id: order.id.clone(),
-            subscriber: self.config.subscriber.clone(),
-            from: order.from,
-            to: order.to,
-            next: self.position.watermark(),
-            state: self.state.as_str().to_owned(),
-            delivered: order.delivered,
-        })
     }
 
     /// Changes whether the lane runs, and journals it.
@@ -235,22 +232,5 @@ impl Lane {
         let subscriber = self.config.subscriber.clone();
         let state = state.as_str().to_owned();
         turn.journal(ControlFact::Lane(LaneChange { subscriber, state, at: turn.now.wall }));
-    }
-
-    /// A replay ends before its end.
-    pub(super) fn cancel(&mut self, turn: &mut Turn<'_>) {
-        let Some(progress) = self.progress() else { return };
-        self.state = State::Over;
-        self.ledger.take(progress.next);
-        turn.journal(ControlFact::Replay(ReplayProgress { state: "cancelled".to_owned(), ..progress }));
-    }
-
-    /// A replay that has read and settled its whole range is over.
-    pub(super) fn end_if_done(&mut self, turn: &mut Turn<'_>) {
-        let Some(order) = &self.replay else { return };
-        let done = self.position.watermark() >= order.to && self.backlog.items() == 0;
-        if done && self.state == State::Running {
-            self.change(turn, State::Over);
-        }
     }
 }

@@ -93,8 +93,8 @@ pub enum Fact {
     DeadLettersRead(LaneId, SubjectId, Vec<Item>),
     /// An operator discards one subject's dead-letter sequence.
     Discard(LaneId, SubjectId, String),
-    /// An operator cancels a replay; the lane ends. Ignored for a live lane.
-    Cancel(LaneId),
+    /// An operator pauses, resumes, slows or cancels a replay. Ignored for a live lane.
+    Act(LaneId, replay::Act, String),
 }
 
 /// One request to one subscriber: one or more events, each under its permit.

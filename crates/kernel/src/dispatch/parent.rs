@@ -110,13 +110,13 @@ impl Dispatch {
     ) -> Result<LaneId, Refused> {
         let config = self.configs.get(usize::from(base.0)).ok_or(Refused::UnknownLane)?.clone();
         let mut running = self.lanes.values().filter_map(|lane| lane.replay.as_ref());
-        if order.next >= order.to {
+        if order.progress.next >= order.given.to {
             return Err(Refused::EmptyRange);
         }
         if running.clone().count() >= REPLAYS_MAX {
             return Err(Refused::TooMany);
         }
-        if running.any(|other| other.id == order.id) {
+        if running.any(|other| other.given.id == order.given.id) {
             return Err(Refused::SameName);
         }
         let id = LaneId(self.next_lane);
@@ -253,7 +253,9 @@ impl Machine for Dispatch {
             Fact::Discard(id, subject, actor) => {
                 self.route(now, id, effects, |lane, turn| lane.discard(turn, subject, actor));
             }
-            Fact::Cancel(id) => self.route(now, id, effects, |lane, turn| lane.cancel(turn)),
+            Fact::Act(id, act, actor) => {
+                self.route(now, id, effects, |lane, turn| lane.act(turn, act, actor))
+            }
         }
     }
 

@@ -188,7 +188,7 @@ impl Lane {
             && room_bytes > 0
             && room_bytes >= window_bytes / READ_SHARE;
         let from = self.position.read_to();
-        let ended = self.replay.as_ref().is_some_and(|order| from >= order.to);
+        let ended = self.replay.as_ref().is_some_and(|order| from >= order.given.to);
         if self.is_reading || !enough || ended {
             return;
         }

@@ -5,6 +5,7 @@ mod once;
 mod order;
 mod parking;
 mod recovery;
+mod replaying;
 mod throttling;
 mod two_phase;
 

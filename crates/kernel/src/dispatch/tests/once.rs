@@ -143,7 +143,7 @@ fn an_answer_that_comes_before_the_confirmation_ends_the_attempt() {
 fn a_replay_passes_over_what_is_sent_at_most_once() {
     let mut bench = bench(once());
     let now = bench.clock();
-    let order = replay::Order::new("again", Offset(1), Offset(3), None);
+    let order = super::replaying::order("again", 1, 3);
     let lane = bench.dispatch.replay(now, LANE, order, &mut bench.effects).expect("starts");
     bench.effects.clear();
     let update = Item { operation: Operation::Update, ..item(2, 2) };
