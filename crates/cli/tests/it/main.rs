@@ -11,5 +11,6 @@ mod guide;
 mod oracle;
 mod receivers;
 mod replays;
+mod retention;
 mod stage;
 mod workload;
