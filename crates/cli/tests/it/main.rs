@@ -13,5 +13,6 @@ mod into_postgres;
 mod oracle;
 mod receivers;
 mod replays;
+mod retention;
 mod stage;
 mod workload;
