@@ -10,6 +10,8 @@ mod metrics;
 mod operate;
 mod problem;
 mod read;
+mod replays;
+mod retention;
 mod routes;
 mod serve;
 

@@ -1,4 +1,4 @@
-//! What can be read: status, events, subjects, dead letters, withheld events, replays.
+//! What can be read: status, events, subjects, dead letters, withheld events.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -90,10 +90,6 @@ fn outside(event: &Withheld) -> Value {
         "policy": event.policy,
         "at": event.at,
     })
-}
-
-pub(crate) async fn replays(State(app): State<App>) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "replays": app.engine.replays()? })))
 }
 
 pub(crate) async fn findings(State(app): State<App>) -> Result<Json<Value>, Problem> {

@@ -13,7 +13,7 @@ use writ_model::code;
 
 use crate::problem::{self, Problem};
 use crate::serve::Patience;
-use crate::{App, intake, operate, read};
+use crate::{App, intake, operate, read, replays, retention};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,14 +62,22 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/subjects/{id}/events", READ, || get(read::subject)),
     route("GET", "/v1/withheld", READ, || get(read::withheld)),
     route("GET", "/v1/findings", READ, || get(read::findings)),
-    route("GET", "/v1/replays", READ, || get(read::replays)),
-    route("DELETE", "/v1/replays/{id}", OPERATE, || delete(operate::cancel_replay)),
+    route("GET", "/v1/replays", READ, || get(replays::list)),
+    route("POST", "/v1/replays", OPERATE, || post(replays::order)),
+    route("GET", "/v1/replays/{id}", READ, || get(replays::show)),
+    route("DELETE", "/v1/replays/{id}", OPERATE, || delete(replays::cancel)),
+    route("POST", "/v1/replays/{id}/pause", OPERATE, || post(replays::pause)),
+    route("POST", "/v1/replays/{id}/resume", OPERATE, || post(replays::resume)),
+    route("POST", "/v1/replays/{id}/rate", OPERATE, || post(replays::rate)),
+    route("GET", "/v1/retention", READ, || get(retention::report)),
+    route("GET", "/v1/holds", READ, || get(retention::holds)),
+    route("POST", "/v1/holds", OPERATE, || post(retention::place)),
+    route("POST", "/v1/holds/{id}/release", OPERATE, || post(retention::release)),
     route("GET", "/v1/subscribers/{name}/dead-letters", READ, || get(read::dead_letters)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/redrive", OPERATE, || post(operate::redrive)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", OPERATE, || post(operate::discard)),
     route("POST", "/v1/subscribers/{name}/pause", OPERATE, || post(operate::pause)),
     route("POST", "/v1/subscribers/{name}/resume", OPERATE, || post(operate::resume)),
-    route("POST", "/v1/subscribers/{name}/replays", OPERATE, || post(operate::replay)),
 ];
 
 pub(crate) fn router(app: App, patience: Patience) -> Router {

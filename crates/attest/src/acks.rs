@@ -57,10 +57,13 @@ pub enum Settled {
     Pending,
     /// Policy withholds it from this subscriber.
     Withheld,
+    /// It was sent at most once and no acknowledgement is known.
+    Attempted,
 }
 
 impl Settled {
-    const ALL: [Self; 4] = [Self::Acknowledged, Self::DeadLettered, Self::Pending, Self::Withheld];
+    const ALL: [Self; 5] =
+        [Self::Acknowledged, Self::DeadLettered, Self::Pending, Self::Withheld, Self::Attempted];
 
     /// The word in records and leaves.
     pub fn as_str(self) -> &'static str {
@@ -69,6 +72,7 @@ impl Settled {
             Self::DeadLettered => "dead_lettered",
             Self::Pending => "pending",
             Self::Withheld => "withheld",
+            Self::Attempted => "attempted",
         }
     }
 
@@ -139,6 +143,8 @@ pub struct AckSet {
     pub pending: u64,
     /// From how many policy withholds it.
     pub withheld: u64,
+    /// To how many it was sent at most once without a known acknowledgement; absent from the leaf when 0.
+    pub attempted: u64,
     /// Over the records.
     pub root: AckRoot,
 }
@@ -169,13 +175,14 @@ impl AckSet {
         bounded(records.len())?;
         let hashes: Vec<_> = records.iter().map(|bytes| leaf_hash(bytes.as_ref())).collect();
         let root = AckRoot(root_of(&hashes).unwrap_or_else(empty_root).0);
-        let mut set = Self { acknowledged: 0, dead_lettered: 0, pending: 0, withheld: 0, root };
+        let mut set = Self { acknowledged: 0, dead_lettered: 0, pending: 0, withheld: 0, attempted: 0, root };
         for settled in settled {
             match settled {
                 Settled::Acknowledged => set.acknowledged += 1,
                 Settled::DeadLettered => set.dead_lettered += 1,
                 Settled::Pending => set.pending += 1,
                 Settled::Withheld => set.withheld += 1,
+                Settled::Attempted => set.attempted += 1,
             }
         }
         Ok(set)
@@ -187,13 +194,16 @@ impl AckSet {
     }
 
     pub(crate) fn to_value(&self) -> Value<'static> {
-        Value::Map(vec![
+        let mut map = vec![
             ("acknowledged", Value::Number(self.acknowledged)),
             ("dead_lettered", Value::Number(self.dead_lettered)),
             ("pending", Value::Number(self.pending)),
             ("root", Value::display(self.root)),
             ("withheld", Value::Number(self.withheld)),
-        ])
+        ];
+        // Leaves from before this word keep their bytes.
+        map.extend((self.attempted > 0).then_some(("attempted", Value::Number(self.attempted))));
+        Value::Map(map)
     }
 
     pub(crate) fn from_value(value: Value<'_>) -> Result<Self, FieldError> {
@@ -203,10 +213,20 @@ impl AckSet {
             dead_lettered: fields.number("dead_lettered")?,
             pending: fields.number("pending")?,
             withheld: fields.number("withheld")?,
+            attempted: read_attempted(&mut fields)?,
             root: fields.read("root", AckRoot::parse)?,
         };
         fields.finish()?;
         Ok(set)
+    }
+}
+
+/// One form for each count: a present one is above 0.
+fn read_attempted(fields: &mut Fields<'_>) -> Result<u64, FieldError> {
+    match fields.take("attempted") {
+        None => Ok(0),
+        Some(Value::Number(count)) if count > 0 => Ok(count),
+        Some(_) => Err(FieldError::Invalid("attempted")),
     }
 }
 
@@ -348,6 +368,21 @@ mod tests {
         assert_eq!(set.check(&swapped), Err(AcksError::Order));
         assert_eq!(set.check(&records[..1]), Err(AcksError::Mismatch));
         assert!(seal(vec![record("crm", Settled::Pending), record("crm", Settled::Pending)]).is_err());
+    }
+
+    #[test]
+    fn attempts_without_an_answer_are_counted_only_where_there_are_any() {
+        let (set, _) =
+            seal(vec![record("ads", Settled::Attempted), record("crm", Settled::Pending)]).unwrap();
+        assert_eq!((set.attempted, set.pending), (1, 1));
+        let none = AckSet { attempted: 0, ..set.clone() };
+        let read = |bytes: &[u8]| AckSet::from_value(canonical::parse(bytes, RECORD_BYTES_MAX).unwrap());
+        for set in [set, none] {
+            let bytes = canonical::encode(&set.to_value(), RECORD_BYTES_MAX).unwrap();
+            let is_named = String::from_utf8(bytes.clone()).unwrap().contains("attempted");
+            assert_eq!(is_named, set.attempted > 0);
+            assert_eq!(read(&bytes), Ok(set));
+        }
     }
 
     #[test]

@@ -48,6 +48,18 @@ impl Client {
         accepted(status, body)
     }
 
+    /// Posts under an idempotency key: the same again changes nothing more.
+    pub(crate) async fn post_once(
+        &self,
+        path: &str,
+        body: &Value,
+        key: Option<&str>,
+    ) -> Result<Value, Failure> {
+        let key = key.map(|key| ("idempotency-key", key));
+        let (status, body) = self.send(Method::POST, path, Some(body), key).await?;
+        accepted(status, body)
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Result<Value, Failure> {
         let (status, body) = self.ask(Method::DELETE, path, None).await?;
         accepted(status, body)
@@ -60,6 +72,16 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Value), Failure> {
+        self.send(method, path, body, None).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        header: Option<(&str, &str)>,
+    ) -> Result<(StatusCode, Value), Failure> {
         let stream = TcpStream::connect(&self.address).await.map_err(|error| self.not_running(&error))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -68,6 +90,9 @@ impl Client {
         let mut request = Request::builder().method(method).uri(path).header("host", &self.address);
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         if body.is_some() {
             request = request.header("content-type", "application/json");

@@ -113,8 +113,8 @@ fn an_unknown_connector_lists_the_known_ones() {
         "WRIT-1004",
         &["sqlight", "cloudevents", "postgres", "sqlite"],
     );
-    check("kind: file", "kind: fiel", &[], "WRIT-1004", &["fiel", "file, webhook"]);
-    check("kind: file", "kind: sqlite", &[], "WRIT-1004", &["file, webhook"]);
+    check("kind: file", "kind: fiel", &[], "WRIT-1004", &["fiel", "file, postgres, webhook"]);
+    check("kind: file", "kind: sqlite", &[], "WRIT-1004", &["file, postgres, webhook"]);
 }
 
 #[test]
@@ -211,4 +211,65 @@ fn doctor_reports_on_the_machine_as_json() {
         .collect();
     assert_eq!(places, ["store sync", "clock", "keys", "audit storage"]);
     assert!(!folder.path().join("data/.doctor").exists(), "it leaves nothing behind");
+}
+
+const WEBHOOK: &str = "kind: webhook, url: 'https://crm.example.com/'";
+
+/// The subscriber with other keys.
+fn subscriber_error(keys: &str, code: &str, words: &[&str]) {
+    check("kind: file, path: archive.jsonl", keys, &[], code, words);
+}
+
+#[test]
+fn a_guarantee_that_nothing_proves_is_refused_with_what_would_prove_it() {
+    let choice = "guarantee: { email: exactly-once, tier: exactly-once }";
+    let file = format!("kind: file, path: archive.jsonl, {choice}");
+    subscriber_error(&file, "WRIT-1010", &["email", "tier", "choose at-least-once", "archive.guarantee"]);
+    let webhook = format!("{WEBHOOK}, {choice}");
+    subscriber_error(&webhook, "WRIT-1010", &["email", "configure idempotency-key", "retention_hours"]);
+    let all = format!("{WEBHOOK}, guarantee: exactly-once");
+    subscriber_error(&all, "WRIT-1010", &["address", "suppression"]);
+}
+
+#[test]
+fn at_most_once_is_refused_where_an_event_is_owed_or_never_expires() {
+    let choice = |word: &str| format!("{WEBHOOK}, guarantee: {{ {word}: at-most-once }}");
+    let owed = choice("erasure") + ", delivery: { expires_after: 1h }";
+    subscriber_error(&owed, "WRIT-1011", &["erasure", "statute"]);
+    subscriber_error(&choice("segment"), "WRIT-1011", &["segment", "expires_after"]);
+}
+
+#[test]
+fn a_receiver_that_forgets_too_early_is_named_with_both_times() {
+    let stated = "idempotency_key: { retention_hours: 24, source: a page }";
+    let webhook = format!("{WEBHOOK}, {stated}, guarantee: {{ tier: exactly-once }}");
+    subscriber_error(&webhook, "WRIT-1012", &["tier", "86400s", "age_max"]);
+}
+
+#[test]
+fn check_prints_what_each_subscriber_is_promised_and_warns_of_a_default_that_is_not_kept() {
+    let findings = |keys: &str| {
+        let folder = stage("kind: file, path: archive.jsonl", keys, &[]);
+        let output = writ(folder.path(), &["check", "--json"], &[]);
+        assert!(output.status.success(), "{}", text(&output));
+        let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+        document["findings"].as_array().expect("findings").clone()
+    };
+    let promises = |findings: &[Value]| {
+        let found = findings.iter().find(|one| one["place"] == "subscribers.archive.guarantee");
+        found.expect("the table")["guarantees"].clone()
+    };
+    let warnings = |findings: &[Value]| findings.iter().filter(|one| one["level"] == "warning").count();
+
+    let plain = findings(WEBHOOK);
+    assert_eq!(promises(&plain)["tier"], serde_json::json!({"guarantee": "at-least-once"}));
+    assert_eq!(warnings(&plain), 3, "consent, tier and erasure are exactly-once by default");
+    let stated = "idempotency_key: { retention_hours: 720, source: a page }";
+    let stated =
+        findings(&format!("{WEBHOOK}, {stated}, ad_audience: true, delivery: {{ expires_after: 1h }}"));
+    let proven = serde_json::json!({"guarantee": "exactly-once", "mechanism": "idempotency-key"});
+    assert_eq!(promises(&stated)["tier"], proven);
+    assert_eq!(promises(&stated)["segment"], serde_json::json!({"guarantee": "at-most-once"}));
+    assert_eq!(promises(&stated)["email"], serde_json::json!({"guarantee": "at-least-once"}));
+    assert_eq!(warnings(&stated), 0);
 }

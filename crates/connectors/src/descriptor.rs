@@ -1,6 +1,7 @@
 //! What a connector says of itself: all that configuration, command line, API, docs and contract suites read.
 
 use writ_model::code::Code;
+use writ_model::guarantee::Mechanism;
 use writ_model::id::TenantId;
 use writ_model::mapping::Tables;
 
@@ -21,10 +22,21 @@ pub struct Descriptor {
     pub secrets: &'static [&'static str],
     /// A commented example, valid YAML, of the connector's own keys.
     pub example: &'static str,
+    /// Mechanisms of exactly-once that it can prove when it is configured so; none for sources.
+    pub mechanisms: &'static [Provable],
     /// JSON Schema of the connector's own keys.
     pub config_schema: fn() -> serde_json::Value,
     /// How it is built.
     pub build: Build,
+}
+
+/// A mechanism that a connector can prove, and what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Provable {
+    /// Which.
+    pub mechanism: Mechanism,
+    /// What the operator has to configure or state for it; one line.
+    pub needs: &'static str,
 }
 
 /// Makes a connector from its own keys.

@@ -10,6 +10,7 @@ pub const ALL: &[&Descriptor] = &[
     &sources::shopify::DESCRIPTOR,
     &sources::sqlite::DESCRIPTOR,
     &subscribers::file::DESCRIPTOR,
+    &subscribers::postgres::DESCRIPTOR,
     &subscribers::webhook::DESCRIPTOR,
 ];
 

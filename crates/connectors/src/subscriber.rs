@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use writ_model::delivery::{Answer, Wants};
-use writ_model::id::DeliveryId;
+use writ_model::delivery::{Answer, Branch, Fault, Resolution, Verdict, Wants};
+use writ_model::guarantee::Proof;
+use writ_model::id::{DeliveryId, Epoch, Offset, StoreId, SubjectId};
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
 
@@ -23,6 +24,19 @@ pub struct ParcelItem {
     pub delivery_id: DeliveryId,
     /// This event's attempts, from 1.
     pub attempt: u32,
+    /// Where it is in the log.
+    pub offset: Offset,
+    /// Whose order it stands in. Internal: it is not to be kept by a receiver.
+    pub subject_id: SubjectId,
+}
+
+/// Who sends: receivers that keep state fence a former owner of the same lane by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The store whose events these are.
+    pub store: StoreId,
+    /// Its owner's epoch; a later owner has a higher one.
+    pub epoch: Epoch,
 }
 
 /// One attempt: one item, or a batch for subscribers that take batches.
@@ -32,6 +46,11 @@ pub struct Parcel {
     pub items: Vec<ParcelItem>,
     /// The time of the attempt, for signatures.
     pub at: Timestamp,
+    /// Who sends.
+    pub sender: Sender,
+    /// Events below this offset are settled and come again only by an operator's act; zero when nothing is
+    /// known of it.
+    pub settled_below: Offset,
 }
 
 /// One subscriber's connection.
@@ -47,6 +66,30 @@ pub trait Subscriber: Send + Sync {
     fn hand_over(&mut self, wants: Wants) -> bool {
         drop(wants);
         false
+    }
+
+    /// The mechanisms that this subscriber, as it is configured, proves. None of them: at least once only.
+    fn proofs(&self) -> Vec<Proof> {
+        Vec::new()
+    }
+
+    /// Makes one attempt up to the point where its effects are certain and not yet there, under this branch; one
+    /// that proves two-phase does. `Durable` items are prepared; when there is none, nothing is.
+    fn prepare(&self, parcel: Parcel, branch: Branch) -> BoxFuture<'_, Answer> {
+        drop((parcel, branch));
+        Box::pin(std::future::ready(Answer::Failed(Fault::Unsendable)))
+    }
+
+    /// Ends a prepared branch of this store, once.
+    fn resolve(&self, sender: Sender, branch: Branch, verdict: Verdict) -> BoxFuture<'_, Resolution> {
+        let _ = (sender, branch, verdict);
+        Box::pin(std::future::ready(Resolution::Failed(Fault::Unsendable)))
+    }
+
+    /// The prepared branches of this store at this subscriber, of every epoch; never those of others.
+    fn branches(&self, sender: Sender) -> BoxFuture<'_, Result<Vec<Branch>, Fault>> {
+        let _ = sender;
+        Box::pin(std::future::ready(Err(Fault::Unsendable)))
     }
 
     /// Sees whether the subscriber can be reached, without delivering anything.

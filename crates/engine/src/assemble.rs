@@ -12,6 +12,7 @@ use writ_connectors::secret::Secrets;
 use writ_connectors::source::PullSource;
 use writ_connectors::subscriber::Subscriber;
 use writ_kernel::dispatch::answers::{Rules, Unusable};
+use writ_kernel::guarantee::{self, Promises, Resolved, Terms, Unkept};
 use writ_kernel::route::{Filter, Router};
 use writ_model::code;
 use writ_model::id::{SourceName, SubscriberName};
@@ -19,7 +20,7 @@ use writ_model::mapping::Tables;
 use writ_policy::{Bundle, Engine as Policy, TrialResult};
 use writ_schema::registry::Registry;
 
-use crate::config::{Config, Delivery};
+use crate::config::{self, Config, Delivery};
 use crate::error::EngineError;
 use crate::handle::PushEntry;
 
@@ -43,6 +44,10 @@ pub struct LanePart {
     pub subscriber: Arc<dyn Subscriber>,
     /// How it is delivered to.
     pub delivery: Delivery,
+    /// What it is promised, by change type.
+    pub promises: Promises,
+    /// Where the default could not be proven and at-least-once stands instead, in words.
+    pub fallbacks: Vec<String>,
 }
 
 /// Everything that configuration alone decides.
@@ -57,8 +62,10 @@ pub struct Assembled {
     pub router: Arc<Router>,
     /// Schemas.
     pub registry: Arc<Registry>,
-    /// The policy bundle.
+    /// The policy bundle, for what is captured.
     pub policy: Policy,
+    /// The same bundle, for what is replayed.
+    pub recall: Policy,
     /// The bundle's own tests that failed.
     pub policy_test_failures: Vec<String>,
     /// Mappings, by source.
@@ -76,7 +83,10 @@ pub fn assemble(config: &Config, secrets: &Secrets) -> Result<Assembled, Vec<Eng
     }
     let mut lanes = Vec::new();
     for name in config.subscribers.keys() {
-        keep(parts.subscriber(name).map(|lane| lanes.push(lane)));
+        match parts.subscriber(name) {
+            Ok(lane) => lanes.push(lane),
+            Err(refused) => refused.into_iter().for_each(|error| keep(Err(error))),
+        }
     }
     let mut filters = Vec::new();
     for (name, subscriber) in &config.subscribers {
@@ -84,13 +94,24 @@ pub fn assemble(config: &Config, secrets: &Secrets) -> Result<Assembled, Vec<Eng
         keep(filter.map(|filter| filters.push(filter)).map_err(|error| filter_invalid(name, &error)));
     }
     let registry = schemas(config).map_err(|error| keep(Err(error))).ok();
-    let policy = policy(config).map_err(|error| keep(Err(error))).ok();
+    let bundle = bundle(config).map_err(|error| keep(Err(error))).ok();
     let Parts { pull, push, mappings, .. } = parts;
-    match (registry, policy) {
-        (Some(registry), Some((policy, policy_test_failures))) if errors.is_empty() => {
+    match (registry, bundle) {
+        (Some(registry), Some((bundle, policy_test_failures))) if errors.is_empty() => {
             let router = Arc::new(Router::new(filters));
             let registry = Arc::new(registry);
-            Ok(Assembled { pull, push, lanes, router, registry, policy, policy_test_failures, mappings })
+            let (policy, recall) = (bundle.engine(), bundle.engine());
+            Ok(Assembled {
+                pull,
+                push,
+                lanes,
+                router,
+                registry,
+                policy,
+                recall,
+                policy_test_failures,
+                mappings,
+            })
         }
         _ => Err(errors),
     }
@@ -135,7 +156,21 @@ impl Parts<'_> {
         Ok(())
     }
 
-    fn subscriber(&self, name: &SubscriberName) -> Result<LanePart, EngineError> {
+    fn subscriber(&self, name: &SubscriberName) -> Result<LanePart, Vec<EngineError>> {
+        let built = self.connector(name).map_err(|error| vec![error])?;
+        let subscriber = &self.config.subscribers[name];
+        let Resolved { promises, fallbacks } = promised(name, subscriber, built.as_ref())?;
+        Ok(LanePart {
+            name: name.clone(),
+            kind: subscriber.kind.clone(),
+            subscriber: built,
+            delivery: subscriber.delivery.clone(),
+            promises,
+            fallbacks: fallbacks.iter().map(ToString::to_string).collect(),
+        })
+    }
+
+    fn connector(&self, name: &SubscriberName) -> Result<Arc<dyn Subscriber>, EngineError> {
         let subscriber = &self.config.subscribers[name];
         let place = format!("subscribers.{name}");
         let missing = || unknown_kind(&place, &subscriber.kind, Side::Subscriber);
@@ -151,13 +186,51 @@ impl Parts<'_> {
         let built = build(&context, Value::Object(subscriber.connector.clone()));
         let mut built = built.map_err(|error| unusable(&place, &error))?;
         answers(&subscriber.delivery, built.as_mut()).map_err(|cause| answers_unusable(&place, &cause))?;
-        Ok(LanePart {
-            name: name.clone(),
-            kind: descriptor.name.to_owned(),
-            subscriber: Arc::from(built),
-            delivery: subscriber.delivery.clone(),
-        })
+        Ok(Arc::from(built))
     }
+}
+
+/// What the subscriber is promised, or what cannot be promised.
+fn promised(
+    name: &SubscriberName,
+    given: &config::Subscriber,
+    built: &dyn Subscriber,
+) -> Result<Resolved, Vec<EngineError>> {
+    let chosen = given.guarantee.as_ref().map(config::Wish::chosen).unwrap_or_default();
+    let terms = Terms {
+        chosen: &chosen,
+        is_ad_audience: given.ad_audience,
+        expires: given.delivery.expires_after.is_some(),
+        proofs: &built.proofs(),
+        repeats_within: given.delivery.age_max.0 + given.delivery.retry_longest.0,
+    };
+    guarantee::resolve(&terms).map_err(|refused| refusals(name, &given.kind, &refused))
+}
+
+/// One error for each reason, with all change types that it holds for.
+fn refusals(name: &SubscriberName, kind: &str, refused: &[Unkept]) -> Vec<EngineError> {
+    let mut of_code: BTreeMap<&str, Vec<&Unkept>> = BTreeMap::new();
+    refused.iter().for_each(|one| of_code.entry(one.code().id).or_default().push(one));
+    let error = |all: Vec<&Unkept>| {
+        let first = all.first().copied()?;
+        let causes: Vec<String> = all.iter().map(ToString::to_string).collect();
+        let remedy = match first {
+            Unkept::Unproven(_) => provable(kind).unwrap_or_else(|| first.remedy().to_owned()),
+            Unkept::Forgets { .. } | Unkept::Owed(_) | Unkept::Endless(_) => first.remedy().to_owned(),
+        };
+        let place = format!("subscribers.{name}.guarantee");
+        Some(EngineError::new(first.code(), &place, causes.join("; "), &remedy))
+    };
+    of_code.into_values().filter_map(error).collect()
+}
+
+/// What the connector could prove, and what it needs for that.
+fn provable(kind: &str) -> Option<String> {
+    let descriptor = registry::find(kind, Side::Subscriber)?;
+    let each = descriptor.mechanisms.iter().map(|one| format!("{} ({})", one.mechanism, one.needs));
+    let each: Vec<String> = each.collect();
+    let remedy = format!("configure {}, or choose at-least-once", each.join(" or "));
+    (!each.is_empty()).then_some(remedy)
 }
 
 fn schemas(config: &Config) -> Result<Registry, EngineError> {
@@ -175,7 +248,7 @@ fn schemas(config: &Config) -> Result<Registry, EngineError> {
     })
 }
 
-fn policy(config: &Config) -> Result<(Policy, Vec<String>), EngineError> {
+fn bundle(config: &Config) -> Result<(Bundle, Vec<String>), EngineError> {
     let invalid = |error: &dyn std::fmt::Display| {
         let remedy = "correct the bundle; see docs/reference/policy-input.md";
         EngineError::new(code::POLICY_INVALID, "load policies", error, remedy)
@@ -194,7 +267,8 @@ fn policy(config: &Config) -> Result<(Policy, Vec<String>), EngineError> {
         TrialResult::Passed => None,
         other => Some(format!("{}: {other:?}", trial.rule)),
     });
-    Ok((bundle.engine(), failures.collect()))
+    let failures = failures.collect();
+    Ok((bundle, failures))
 }
 
 /// The files of a folder with one of these endings, as (name, bytes), in name order.

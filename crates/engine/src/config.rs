@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use writ_kernel::dispatch::{answers, lane};
+use writ_model::guarantee::Guarantee;
 use writ_model::id::{SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
-use writ_model::taxonomy::ChangeType;
+use writ_model::taxonomy::{ChangeType, PriorityClass};
 
 pub mod rate;
 
@@ -33,6 +34,9 @@ pub struct Config {
     /// The audit log.
     #[serde(default)]
     pub attest: Attest,
+    /// How long the log is kept.
+    #[serde(default)]
+    pub retention: Retention,
     /// Where changes come from.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,
@@ -123,6 +127,31 @@ impl Default for Attest {
     }
 }
 
+/// How long the log is kept.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Classes of events; with none, everything is kept.
+    pub classes: Vec<RetentionClass>,
+}
+
+/// How long the events of one class are kept. An event in several is kept as long as the longest says; one in
+/// none, for ever.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionClass {
+    /// Names the class in reports.
+    pub name: String,
+    /// From when the event was recorded.
+    pub keep: Period,
+    /// Of these change types; of all when none is given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub change_types: Vec<ChangeType>,
+    /// Of this priority class; of both when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<PriorityClass>,
+}
+
 /// One source.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Source {
@@ -144,6 +173,13 @@ pub struct Subscriber {
     /// CloudEvents Subscriptions filters, all of which must match; none means everything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<serde_json::Value>,
+    /// How often an event takes effect; without it, and for change types that a map does not name, the
+    /// defaults of `docs/reference/delivery.md`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Wish>,
+    /// It is an advertising audience: what joins a segment or a cohort is sent at most once by default.
+    #[serde(default)]
+    pub ad_audience: bool,
     /// How it is delivered to.
     #[serde(default)]
     pub delivery: Delivery,
@@ -163,6 +199,26 @@ pub enum Order {
     PerPartition,
     /// None.
     Unordered,
+}
+
+/// The guarantee that an operator chooses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Wish {
+    /// One for all change types.
+    All(Guarantee),
+    /// One for each change type named.
+    Each(BTreeMap<ChangeType, Guarantee>),
+}
+
+impl Wish {
+    /// The choice for each change type that one was made for.
+    pub fn chosen(&self) -> BTreeMap<ChangeType, Guarantee> {
+        match self {
+            Self::All(guarantee) => ChangeType::ALL.iter().map(|each| (*each, *guarantee)).collect(),
+            Self::Each(chosen) => chosen.clone(),
+        }
+    }
 }
 
 /// How a subscriber is delivered to.
@@ -195,6 +251,9 @@ pub struct Delivery {
     pub attempts_max: u32,
     /// Age at which an event goes to the dead letters.
     pub age_max: Period,
+    /// An event that is sent at most once is not sent when it is older than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_after: Option<Period>,
     /// Failures in a row that open the breaker.
     pub breaker_failures: u32,
     /// How long it stays open before a probe.
@@ -231,6 +290,7 @@ impl Default for Delivery {
             retry_after_longest: Period(lane.retry.retry_after_max),
             attempts_max: lane.retry.attempts_max,
             age_max: Period(lane.retry.age_max),
+            expires_after: None,
             breaker_failures: lane.breaker.failures_in_a_row,
             breaker_open: Period(lane.breaker.open_for),
             breaker_probes: lane.breaker.probes_max as usize,

@@ -1,15 +1,36 @@
 //! Carries out one attempt: gathers the views, calls the connector once, reports what came back.
 
-use writ_connectors::subscriber::{Parcel, ParcelItem, Subscriber};
+use std::sync::Arc;
+
+use writ_connectors::subscriber::{Parcel, ParcelItem, Sender, Subscriber};
 use writ_kernel::dispatch::Attempt;
 use writ_kernel::dispatch::attempt::Delivery;
-use writ_model::delivery::{Answer, Fault};
+use writ_model::delivery::{Answer, Branch, Fault};
+use writ_model::id::Epoch;
+use writ_model::replay::Shredded;
+use writ_schema::cloudevents::View;
 
 use crate::clock;
 use crate::hub::reader::{ColdReader, Unreadable};
+use crate::payload::Event;
+
+/// How an attempt is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    /// Whole.
+    Deliver,
+    /// Up to its decision, under a branch of this epoch.
+    Prepare(Epoch),
+}
 
 /// Makes the attempt; always returns an answer.
-pub(crate) async fn attempt(attempt: &Attempt, subscriber: &dyn Subscriber, cold: &ColdReader) -> Answer {
+pub(crate) async fn attempt(
+    attempt: &Attempt,
+    subscriber: &dyn Subscriber,
+    cold: &ColdReader,
+    sender: Sender,
+    way: Way,
+) -> Answer {
     let mut items = Vec::with_capacity(attempt.deliveries.len());
     for delivery in &attempt.deliveries {
         match parcel_item(delivery, cold).await {
@@ -19,7 +40,12 @@ pub(crate) async fn attempt(attempt: &Attempt, subscriber: &dyn Subscriber, cold
             Err(Unreadable) => return Answer::Failed(Fault::SendBroken),
         }
     }
-    subscriber.deliver(Parcel { items, at: clock::wall() }).await
+    let settled_below = attempt.settled_below;
+    let parcel = Parcel { items, at: clock::wall(), sender, settled_below };
+    match way {
+        Way::Deliver => subscriber.deliver(parcel).await,
+        Way::Prepare(epoch) => subscriber.prepare(parcel, Branch { epoch, attempt: attempt.id }).await,
+    }
 }
 
 /// The event at `index` has no payload any more: it alone is unsendable, the others are to be sent again.
@@ -29,7 +55,39 @@ fn unsendable(count: usize, index: usize) -> Answer {
 }
 
 async fn parcel_item(delivery: &Delivery, cold: &ColdReader) -> Result<Option<ParcelItem>, Unreadable> {
-    let view = cold.event(delivery.offset()).await?.and_then(|event| event.view());
-    let item = |view| ParcelItem { view, delivery_id: delivery.delivery_id(), attempt: delivery.number() };
+    let Some(event) = cold.event(delivery.offset()).await? else { return Ok(None) };
+    let view = match delivery.permit().replayed() {
+        None => event.view(),
+        Some(shredded) => replayed(&event, delivery, shredded, cold).await?,
+    };
+    let item = |view| ParcelItem {
+        view,
+        delivery_id: delivery.delivery_id(),
+        attempt: delivery.number(),
+        offset: event.offset,
+        subject_id: event.header.subject_id,
+    };
     Ok(view.map(item))
+}
+
+/// The event as a replay may send it. Its key is looked at once more: a slow replay sends long after it read,
+/// and memory may hold what the vault has let go.
+async fn replayed(
+    event: &Event,
+    delivery: &Delivery,
+    shredded: Shredded,
+    cold: &ColdReader,
+) -> Result<Option<Arc<View>>, Unreadable> {
+    let is_shredded = cold.is_shredded(event.header.subject_id, event.header.generation).await?;
+    let withhold = delivery.permit().withhold();
+    Ok(match shredded {
+        _ if !is_shredded && withhold == event.decision.withhold => event.view(),
+        // Memory holds the event as admission left it: today's policy has the payload opened once more.
+        _ if !is_shredded => {
+            let own = cold.reopened(event.offset).await?;
+            own.and_then(|own| own.into_view_without(withhold))
+        }
+        Shredded::Tombstone => Some(event.tombstone()),
+        Shredded::Skip => None,
+    })
 }

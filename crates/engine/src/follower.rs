@@ -23,6 +23,7 @@ use crate::hub::Fact;
 use crate::hub::lanes::{dead_letter_items, wanted};
 use crate::hub::reader::{ColdReader, SharedVault, Unreadable};
 use crate::metric;
+use crate::retention::janitor::Janitor;
 use crate::sweep::Sweep;
 
 /// Bytes read in one step.
@@ -62,6 +63,9 @@ pub(crate) struct Follower {
     pub(crate) router: Arc<Router>,
     pub(crate) vault: SharedVault,
     pub(crate) checkpoint_every: Duration,
+    pub(crate) janitor: Janitor,
+    /// Everything below is in a published checkpoint.
+    pub(crate) published: Offset,
 }
 
 impl Follower {
@@ -97,6 +101,7 @@ impl Follower {
             if is_last {
                 return Ok(());
             }
+            self.janitor.step(self.state.as_ref());
         }
     }
 
@@ -167,15 +172,24 @@ impl Follower {
     }
 
     fn publish(&mut self) -> Result<(), Failed> {
+        let applied = self.state.applied();
         let published = self.audit.publish();
-        published.map_err(|error| Failed::when("publish a checkpoint", error.code(), &error))
+        published.map_err(|error| Failed::when("publish a checkpoint", error.code(), &error))?;
+        self.published = applied;
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), Failed> {
+        let applied = self.state.applied();
         let synced = self.state.sync();
         synced.map_err(|error| Failed::when("sync state", error.code(), &error))?;
-        let synced = self.vault.lock().unwrap_or_else(PoisonError::into_inner).sync();
-        synced.map_err(|error| Failed::when("sync last-known states", error.code(), &error))
+        let mut vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = vault.remembered();
+        let synced = vault.sync();
+        drop(vault);
+        synced.map_err(|error| Failed::when("sync last-known states", error.code(), &error))?;
+        self.janitor.durable(applied.min(remembered).min(self.published));
+        Ok(())
     }
 }
 

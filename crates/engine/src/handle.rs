@@ -1,5 +1,8 @@
 //! The running engine, as the API and the command line use it.
 
+mod replays;
+mod retention;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +13,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use writ_connectors::source::{Intake, IntakeError, PushSource};
 use writ_model::change::Change;
 use writ_model::code;
-use writ_model::control::{DeadLetter, ReplayProgress, Withheld};
+use writ_model::control::{DeadLetter, Withheld};
 use writ_model::delivery::Acknowledgement;
 use writ_model::finding::Finding;
+use writ_model::guarantee::Promise;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName, TenantId};
+use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 use writ_store::state::State;
 
@@ -21,11 +26,20 @@ use crate::error::EngineError;
 use crate::hub::command::Command;
 use crate::hub::reader::{ColdReader, Unreadable};
 use crate::payload::Payloads;
+use crate::replay::Recall;
+use crate::retention::Keeper;
 use crate::source::SourceStatus;
 use crate::writer::{Submission, WriterHandle};
 
-pub use crate::hub::command::ReplayRequest;
+pub(crate) use replays::replay_at_rest;
+
+pub use crate::hub::jobs::ReplayStatus;
+pub use crate::hub::replays::{Ordered, ReplayRequest};
+pub use crate::replay::Plan;
+pub use crate::retention::{RetentionReport, SegmentReport};
 pub use crate::writer::Admitted;
+pub use retention::HoldRequest;
+pub use writ_kernel::dispatch::replay::Act;
 
 /// How long a push waits for room before it is told to come back.
 const ROOM_WAIT: Duration = Duration::from_secs(5);
@@ -37,6 +51,8 @@ pub struct LaneStatus {
     pub subscriber: String,
     /// Its connector.
     pub kind: String,
+    /// What it is promised, by change type.
+    pub guarantees: BTreeMap<ChangeType, Promise>,
     /// `running`, `paused` or `gone`.
     pub state: &'static str,
     /// `closed`, `open` or `half_open`.
@@ -83,6 +99,8 @@ pub struct SourceReport {
 pub struct Report {
     /// Whose engine.
     pub tenant: TenantId,
+    /// The oldest offset that the log holds.
+    pub log_start: Offset,
     /// The log's committed end.
     pub log_end: Offset,
     /// What derived state has reached.
@@ -153,6 +171,8 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) state: Arc<dyn State>,
     pub(crate) cold: ColdReader,
+    pub(crate) recall: Recall,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) push: BTreeMap<SourceName, PushEntry>,
     pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
@@ -195,6 +215,7 @@ impl EngineHandle {
         drop(self.shared.commands.send(Command::Status(reply)).await);
         Report {
             tenant: self.shared.tenant.clone(),
+            log_start: self.shared.cold.start(),
             log_end: self.shared.payloads.end(),
             state_applied: self.shared.state.applied(),
             sources: self.sources(),
@@ -253,35 +274,11 @@ impl EngineHandle {
         answer.await.unwrap_or(false)
     }
 
-    /// Starts a replay; false when there is no such subscriber.
-    pub async fn replay(&self, request: ReplayRequest) -> bool {
-        let (done, answer) = oneshot::channel();
-        drop(self.shared.commands.send(Command::Replay(request, done)).await);
-        answer.await.unwrap_or(false)
-    }
-
-    /// Cancels a replay; false when none of this id runs.
-    pub async fn cancel_replay(&self, id: &str) -> bool {
-        let (done, answer) = oneshot::channel();
-        drop(self.shared.commands.send(Command::CancelReplay(id.to_owned(), done)).await);
-        answer.await.unwrap_or(false)
-    }
-
-    /// Replays that are not done.
-    pub fn replays(&self) -> Result<Vec<ReplayProgress>, EngineError> {
-        self.shared.state.replays().map_err(state_failed)
-    }
-
     /// Open findings, the worst first; a moment behind what was found.
     pub fn findings(&self) -> Result<Vec<Finding>, EngineError> {
         let mut findings = self.shared.state.findings().map_err(state_failed)?;
         findings.sort_by_key(|finding| (finding.severity, finding.opened_at));
         Ok(findings)
-    }
-
-    /// The offset of the first event recorded at or after a time.
-    pub fn offset_at(&self, time: Timestamp) -> Result<Offset, EngineError> {
-        self.shared.state.offset_at(time).map_err(state_failed)
     }
 
     /// The log's committed end.

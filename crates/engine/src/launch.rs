@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use writ_connectors::subscriber::Sender;
 use writ_kernel::admission::{Clock as HybridClock, DRIFT_MAX, Sequencer};
 use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
@@ -27,15 +28,19 @@ use crate::config::Config;
 use crate::error::EngineError;
 use crate::follower::{Follower, Wake};
 use crate::handle::{PushEntry, Shared};
+use crate::hub::jobs::Jobs;
 use crate::hub::lanes::{self, Lane, Lanes};
 use crate::hub::reader::{ColdReader, SharedVault};
 use crate::hub::{Hub, Inbox};
 use crate::opened::Store;
 use crate::payload::Payloads;
 use crate::recovery::{self, failed};
+use crate::replay::{self, Recall};
+use crate::retention::Keeper;
+use crate::retention::janitor::Janitor;
 use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
-use crate::writer::{FromHub, Taken, Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Pins, Taken, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
@@ -88,6 +93,8 @@ pub(crate) struct Parts<'a> {
     router: Arc<Router>,
     payloads: Arc<Payloads>,
     cold: ColdReader,
+    recall: Recall,
+    keeper: Arc<Keeper>,
     pub(crate) handle: WriterHandle,
 }
 
@@ -103,7 +110,7 @@ impl<'a> Parts<'a> {
     pub(crate) fn new(
         config: &'a Config,
         store: Store,
-        router: Arc<Router>,
+        (router, judge): (Arc<Router>, Policy),
         work: mpsc::UnboundedSender<Work>,
     ) -> (Self, SegmentLog) {
         let Store { log, epoch, vault, secrets, state } = store;
@@ -111,12 +118,35 @@ impl<'a> Parts<'a> {
         let vault: SharedVault = Arc::new(Mutex::new(Box::new(vault)));
         let cold =
             ColdReader::new(log.reader(), Arc::clone(&vault), Arc::clone(&router), Arc::clone(&payloads));
+        let recall = Recall::new(replay::Shared {
+            cold: cold.clone(),
+            state: Arc::clone(&state),
+            router: Arc::clone(&router),
+            payloads: Arc::clone(&payloads),
+            judge: Mutex::new(judge),
+            card_hash_key: secrets.card_hash_key,
+        });
+        let keeper = Arc::new(Keeper::new(&config.retention, config.subscribers.keys().cloned().collect()));
+        crate::metric::begins(log.start());
         let room_max = config.limits.intake_changes;
         let handle = WriterHandle { work, room: Arc::new(Semaphore::new(room_max)), room_max };
         let origin = origin(&config.tenant);
         let clock = Clock::start();
-        let parts =
-            Self { config, clock, origin, epoch, secrets, state, vault, router, payloads, cold, handle };
+        let parts = Self {
+            config,
+            clock,
+            origin,
+            epoch,
+            secrets,
+            state,
+            vault,
+            router,
+            payloads,
+            cold,
+            recall,
+            keeper,
+            handle,
+        };
         (parts, log)
     }
 
@@ -141,6 +171,8 @@ impl<'a> Parts<'a> {
             router: Arc::clone(&self.router),
             vault: Arc::clone(&self.vault),
             checkpoint_every: self.config.attest.checkpoint_every.0,
+            janitor: Janitor::new(Arc::clone(&self.keeper), log.reader(), self.handle.clone()),
+            published: writ_model::id::Offset::ZERO,
         })
     }
 
@@ -151,11 +183,14 @@ impl<'a> Parts<'a> {
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
     ) -> Result<Hub, EngineError> {
         let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start())?;
-        let replays = self.state.replays().map_err(|error| failed("read replays", &error))?;
         let findings = self.state.findings().map_err(|error| failed("read findings", &error))?;
+        let replays = recovery::replays(self.state.as_ref())?;
+        let last = self.state.last_replay().map_err(|error| failed("count replays", &error))?;
+        let key = DeliveryKey::new(self.secrets.delivery_key);
+        let sender = Sender { store: key.store_id(), epoch: self.epoch };
         let settings = dispatch::Settings {
             epoch: self.epoch,
-            key: DeliveryKey::new(self.secrets.delivery_key),
+            key,
             seed: u64::from_le_bytes(random()?),
             bytes_max: self.config.limits.lanes_mib << 20,
         };
@@ -166,18 +201,21 @@ impl<'a> Parts<'a> {
             settlement: Settlement::start(&mut settle_effects),
             findings: Findings::default(),
             lanes: Lanes::new(parts.into_iter().map(Lane::from).collect(), Arc::clone(&self.state)),
+            jobs: Jobs::new(last),
+            recall: self.recall.clone(),
             payloads: Arc::clone(&self.payloads),
             cold: self.cold.clone(),
             writer: self.handle.clone(),
+            sender,
             facts,
             waiting: BTreeMap::new(),
             attempts: JoinSet::new(),
-            attempt_of: HashMap::new(),
+            if_lost: HashMap::new(),
             dispatch_effects: Vec::new(),
             settle_effects,
             journal: Vec::new(),
         };
-        Ok(hub.start(recovered, &replays, findings))
+        Ok(hub.start(recovered, replays, findings))
     }
 
     pub(crate) fn shared(
@@ -191,6 +229,8 @@ impl<'a> Parts<'a> {
             commands,
             state: Arc::clone(&self.state),
             cold: self.cold.clone(),
+            recall: self.recall.clone(),
+            keeper: Arc::clone(&self.keeper),
             payloads: Arc::clone(&self.payloads),
             push,
             pull: BTreeMap::new(),
@@ -252,6 +292,7 @@ impl<'a> Parts<'a> {
             taken: Taken::default(),
             failed_runs: BTreeMap::new(),
             carried: FromHub::default(),
+            pins: Pins::default(),
             wake,
             committed,
         })

@@ -17,6 +17,8 @@ mod launch;
 mod opened;
 mod payload;
 mod recovery;
+mod replay;
+mod retention;
 mod source;
 mod sweep;
 mod writer;

@@ -18,6 +18,8 @@ pub const COMMITS: &str = "writ_commits_total";
 pub const COMMIT_SECONDS: &str = "writ_commit_seconds";
 /// The log's end offset.
 pub const LOG_END: &str = "writ_log_end";
+/// The oldest offset that the log holds.
+pub const LOG_START: &str = "writ_log_start";
 /// The offset that derived state has reached.
 pub const STATE_APPLIED: &str = "writ_state_applied";
 /// Events acknowledged, by subscriber.
@@ -26,6 +28,8 @@ pub const ACKNOWLEDGED: &str = "writ_deliveries_acknowledged_total";
 pub const RETRIED: &str = "writ_deliveries_retried_total";
 /// Events dead-lettered, by subscriber and cause.
 pub const DEAD_LETTERED: &str = "writ_deliveries_dead_lettered_total";
+/// Events that are sent at most once and were not acknowledged, by subscriber and cause.
+pub const UNCONFIRMED: &str = "writ_deliveries_unconfirmed_total";
 /// 0 closed, 1 half-open, 2 open; by subscriber.
 pub const BREAKER: &str = "writ_breaker_state";
 /// 1 while a finding is open, by subscriber, kind and severity.
@@ -50,6 +54,15 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
             tracing::warn!(subscriber, offset = offset.0, cause, "event is in the dead letters");
             counter!(DEAD_LETTERED, "subscriber" => subscriber, "cause" => cause.clone()).increment(1);
         }
+        Note::Unconfirmed { offset, cause } => {
+            tracing::info!(
+                subscriber,
+                offset = offset.0,
+                cause,
+                "an event sent at most once was not acknowledged"
+            );
+            counter!(UNCONFIRMED, "subscriber" => subscriber, "cause" => cause.clone()).increment(1);
+        }
         Note::Breaker(state) => {
             tracing::warn!(subscriber, state, "breaker changed");
             let value = match *state {
@@ -72,6 +85,9 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
         }
         Note::Disorder => {
             tracing::error!(subscriber, code = "WRIT-6020", "events came out of order; the lane stopped");
+        }
+        Note::Unresolved { cause } => {
+            tracing::warn!(subscriber, cause, "prepared transactions cannot be listed or resolved now");
         }
         Note::Caught(_) | Note::NoneParked | Note::Resumed | Note::Late | Note::InTime => {}
     }
@@ -100,6 +116,10 @@ pub(crate) fn commit(seconds: f64, end: Offset) {
     counter!(COMMITS).increment(1);
     histogram!(COMMIT_SECONDS).record(seconds);
     gauge!(LOG_END).set(as_float(end));
+}
+
+pub(crate) fn begins(offset: Offset) {
+    gauge!(LOG_START).set(as_float(offset));
 }
 
 pub(crate) fn applied(offset: Offset) {

@@ -39,11 +39,24 @@ pub(crate) struct Event {
 impl Event {
     /// The event as subscribers see it, encoded once; `None` when its key was destroyed.
     pub(crate) fn view(&self) -> Option<Arc<View>> {
-        self.view.get_or_init(|| lock(&self.private).take().map(|private| self.render(private))).clone()
+        let render =
+            || lock(&self.private).take().map(|private| self.render(private, &self.decision.withhold));
+        self.view.get_or_init(render).clone()
     }
 
-    fn render(&self, mut private: PrivatePart) -> Arc<View> {
-        for attribute in &self.decision.withhold {
+    /// The event without these attributes, from one that nobody shares; `None` when its key was destroyed.
+    pub(crate) fn into_view_without(self, withhold: &[String]) -> Option<Arc<View>> {
+        let private = lock(&self.private).take()?;
+        Some(self.render(private, withhold))
+    }
+
+    /// What is left of the event when its key was destroyed.
+    pub(crate) fn tombstone(&self) -> Arc<View> {
+        Arc::new(View::new(&CloudEvent::tombstone(&self.header, self.placement)))
+    }
+
+    fn render(&self, mut private: PrivatePart, withhold: &[String]) -> Arc<View> {
+        for attribute in withhold {
             private.data.before.iter_mut().for_each(|side| drop(side.remove(attribute)));
             private.data.after.iter_mut().for_each(|side| drop(side.remove(attribute)));
         }

@@ -8,8 +8,9 @@ use writ_attest::leaf::Leaf;
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_model::code;
-use writ_model::control::{ControlFact, Covered, Rekeyed};
+use writ_model::control::{ControlFact, Covered, Rekeyed, ReplayProgress};
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::replay::ReplayOrder;
 use writ_model::time::Timestamp;
 use writ_store::error::StateError;
 use writ_store::log::{Log, LogReader, Record};
@@ -149,11 +150,20 @@ pub(crate) fn lanes(
             cursor: state.cursor(&part.name).map_err(read)?,
             begin,
             state: state.lane(&part.name).map_err(read)?.map(|lane| lane.state),
+            decided: state.decided(&part.name).map_err(read)?,
             ..parked(&part.name, state).map_err(read)?
         };
         recovered.insert(id, lane);
     }
     Ok(recovered)
+}
+
+/// Replays that did not end, each with what was ordered.
+pub(crate) fn replays(state: &dyn State) -> Result<Vec<(Option<ReplayOrder>, ReplayProgress)>, EngineError> {
+    let read = |error| failed("read replays", &error);
+    let with_order =
+        |progress: ReplayProgress| Ok((state.replay_order(&progress.id).map_err(read)?, progress));
+    state.replays().map_err(read)?.into_iter().map(with_order).collect()
 }
 
 /// Dead letters read in one step.

@@ -56,11 +56,16 @@ fn first(mut errors: Vec<EngineError>) -> EngineError {
 }
 
 fn launch(config: &Config, assembled: Assembled, store: Store) -> Result<Running, EngineError> {
-    let Assembled { pull, push, lanes, router, registry, policy, mappings, policy_test_failures: _ } =
+    let Assembled { pull, push, lanes, router, registry, policy, recall, mappings, policy_test_failures: _ } =
         assembled;
+    for lane in &lanes {
+        for fallback in &lane.fallbacks {
+            tracing::warn!(subscriber = %lane.name, fallback, "at-least-once stands in for a default guarantee");
+        }
+    }
     let (wires, work) = wires();
     let state = Arc::clone(&store.state);
-    let (parts, log) = Parts::new(config, store, router, work);
+    let (parts, log) = Parts::new(config, store, (router, recall), work);
     let follower = parts.follower(&log, &lanes, wires.wakes, wires.facts.clone())?;
     let hub = parts.hub(&log, lanes, wires.facts)?;
     let shared = parts.shared(wires.commands, push);

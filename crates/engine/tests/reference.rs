@@ -14,6 +14,9 @@ fn whole() -> Config {
         "tenant": "acme",
         "store": { "path": "data", "log_bytes_max": 1 },
         "api": { "tokens": [{ "name": "a", "secret": "env:A", "scopes": ["read"] }] },
+        "retention": { "classes": [{
+            "name": "mail", "keep": "24h", "change_types": ["email"], "priority": "standard",
+        }] },
         "schemas": "schemas",
         "policies": "policies",
         "sources": { "shop": {
@@ -26,7 +29,9 @@ fn whole() -> Config {
         "subscribers": { "crm": {
             "kind": "file",
             "filters": [{ "exact": { "type": "a" } }],
+            "guarantee": "at-least-once",
             "delivery": {
+                "expires_after": "1h",
                 "settled_within": "15m",
                 "answers": [{
                     "status": 409,
@@ -80,7 +85,7 @@ fn the_configuration_page_has_every_key_and_no_other() {
     let mut expected = BTreeSet::new();
     keys(&serde_json::to_value(whole()).expect("json"), "", &mut expected);
     let documented: BTreeSet<String> = rows(CONFIGURATION).map(|(key, _)| key.to_owned()).collect();
-    let sections = ["store", "api", "attest", "sources", "subscribers", "limits"];
+    let sections = ["store", "api", "attest", "retention", "sources", "subscribers", "limits"];
     expected.retain(|key| !sections.contains(&key.as_str()) && !key.ends_with(".delivery"));
     assert_eq!(documented, expected);
 }

@@ -51,6 +51,8 @@ pub fn signs(note: &Note) -> &'static [Sign] {
         Note::Throttled { bounded: false, .. }
         | Note::Breaker(_)
         | Note::Retried { .. }
+        | Note::Unconfirmed { .. }
+        | Note::Unresolved { .. }
         | Note::Caught(_) => &[],
     }
 }

@@ -13,10 +13,15 @@ pub mod gate;
 
 pub mod route;
 
+pub mod guarantee;
+pub mod select;
+
 pub mod dispatch;
 
 pub mod settle;
 
 pub mod finding;
+
+pub mod retention;
 
 pub mod identity;

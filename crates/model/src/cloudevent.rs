@@ -50,6 +50,25 @@ pub struct Placement {
 impl CloudEvent {
     /// The event as subscribers see it. `sequence` is ordered within (`source`, `slot`).
     pub fn from_event(header: &ClearHeader, private: &PrivatePart, placement: Placement) -> Self {
+        let mut event = Self::without_data(header, placement);
+        event.extensions.insert("causationid".to_owned(), private.causation_id.to_string());
+        Self {
+            subject: Some(format!("{}/{}", header.entity, private.key.reveal())),
+            data_content_type: Some("application/json".to_owned()),
+            data_schema: Some(format!("urn:writ:schema:{}:v{}", header.change_type, header.schema_major)),
+            data: serde_json::to_value(&private.data).ok(),
+            ..event
+        }
+    }
+
+    /// What is left of an event whose content key was destroyed: no subject, no data, `shredded` is `true`.
+    pub fn tombstone(header: &ClearHeader, placement: Placement) -> Self {
+        let mut event = Self::without_data(header, placement);
+        event.extensions.insert("shredded".to_owned(), "true".to_owned());
+        event
+    }
+
+    fn without_data(header: &ClearHeader, placement: Placement) -> Self {
         let mut extensions = BTreeMap::new();
         let mut set = |name: &str, value: String| {
             extensions.insert(name.to_owned(), value);
@@ -59,7 +78,6 @@ impl CloudEvent {
         set("priorityclass", placement.class.to_string());
         set("partitionkey", header.subject_id.to_string());
         set("hlc", header.hlc.to_string());
-        set("causationid", private.causation_id.to_string());
         set("generation", header.generation.to_string());
         set("tenant", header.tenant.to_string());
         set("operation", header.operation.to_string());
@@ -70,12 +88,12 @@ impl CloudEvent {
             id: header.event_id.to_string(),
             source: format!("/writ/{}/{}", header.tenant, header.source),
             event_type: event_type(header.entity, header.change_type, header.schema_major),
-            subject: Some(format!("{}/{}", header.entity, private.key.reveal())),
+            subject: None,
             time: Some(header.time.to_string()),
-            data_content_type: Some("application/json".to_owned()),
-            data_schema: Some(format!("urn:writ:schema:{}:v{}", header.change_type, header.schema_major)),
+            data_content_type: None,
+            data_schema: None,
             extensions,
-            data: serde_json::to_value(&private.data).ok(),
+            data: None,
             is_base64: false,
         }
     }

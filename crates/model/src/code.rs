@@ -36,6 +36,9 @@ codes! {
     POLICY_INVALID = "WRIT-1007", "a policy bundle cannot be used";
     MAPPING_UNFIT = "WRIT-1008", "the mapping does not fit the source's tables";
     FILTER_INVALID = "WRIT-1009", "a subscription filter cannot be used";
+    GUARANTEE_UNPROVEN = "WRIT-1010", "no mechanism proves the guarantee";
+    GUARANTEE_REFUSED = "WRIT-1011", "the guarantee is not allowed for this change type";
+    GUARANTEE_FORGETFUL = "WRIT-1012", "the receiver forgets before the last retry";
     RATE_UNKEPT = "WRIT-1013", "a limit on a subscriber's rate cannot be kept";
     ANSWERS_UNUSABLE = "WRIT-1014", "a rule about a subscriber's answers cannot be used";
 
@@ -74,6 +77,8 @@ codes! {
     WRITER_FENCED = "WRIT-5008", "a newer writer has taken over";
     STORE_MISSING = "WRIT-5009", "there is no store here";
     STORE_DAMAGED = "WRIT-5010", "the vault's or the state's database is damaged";
+    RETENTION_FAILED = "WRIT-5011", "the log could not be shortened";
+    HOLD_UNKNOWN = "WRIT-5013", "there is no such legal hold";
 
     DELIVERY_EXHAUSTED = "WRIT-6001", "retries are exhausted";
     DELIVERY_REJECTED = "WRIT-6002", "the subscriber rejected the event";
@@ -81,9 +86,15 @@ codes! {
     SUBSCRIBER_GONE = "WRIT-6004", "the subscriber answered 410 and was stopped";
     SUBSCRIBER_UNKNOWN = "WRIT-6005", "there is no such subscriber";
     TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
+    RECEIVER_FENCED = "WRIT-6015", "a newer engine has taken over at the receiver";
+    RECEIVER_UNREADY = "WRIT-6016", "the receiving database is not ready to take events";
     FINDING_ORDER = "WRIT-6020", "events were about to go out of order";
     FINDING_REJECTING = "WRIT-6021", "a subscriber refuses what it is sent";
     FINDING_HELD_UP = "WRIT-6023", "a subscriber holds its events up";
+    REPLAY_UNKNOWN = "WRIT-6026", "there is no such replay";
+    REPLAY_REFUSED = "WRIT-6027", "the replay cannot be started or changed now";
+    REISSUE_REFUSED = "WRIT-6028", "new delivery ids would break an exactly-once guarantee";
+    REQUEST_REUSED = "WRIT-6029", "the idempotency key was used for another request";
 
     AUDIT_SIGNATURE = "WRIT-7010", "a checkpoint's signature does not verify";
     AUDIT_ROOT = "WRIT-7011", "a tile or the root does not match";

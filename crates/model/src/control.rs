@@ -5,12 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::Acknowledgement;
+use crate::delivery::{Acknowledgement, Branch};
 use crate::finding::Finding;
 use crate::id::{
     DeliveryId, Epoch, EventId, Generation, Incarnation, Offset, Position, SourceName, SubjectId,
     SubscriberName,
 };
+use crate::replay::{ReplayAct, ReplayOrder, ReplayWithheld};
+use crate::retention::{Hold, HoldReleased, Truncated};
 use crate::taxonomy::{ChangeType, PriorityClass};
 use crate::time::Timestamp;
 use crate::verdict::{PolicyVersion, Reason, WithheldAs};
@@ -44,8 +46,24 @@ pub enum ControlFact {
     Finalised(Finalised),
     /// A replay was started, moved on or ended.
     Replay(ReplayProgress),
+    /// A receiver's prepared transaction is to be committed, whatever happens from now on.
+    BranchDecided(BranchDecided),
+    /// A decided transaction has ended.
+    BranchConcluded(BranchDecided),
     /// A record's key changed and no event in the stream says so.
     Rekeyed(Rekeyed),
+    /// A replay was ordered.
+    ReplayOrdered(ReplayOrder),
+    /// Somebody paused, resumed, slowed or cancelled a replay.
+    ReplayActed(ReplayAct),
+    /// Today's gate kept events back from a replay.
+    ReplayWithheld(ReplayWithheld),
+    /// Whole segments leave the log.
+    Truncated(Truncated),
+    /// A legal hold was placed.
+    HoldPlaced(Hold),
+    /// A legal hold was released.
+    HoldReleased(HoldReleased),
     /// A finding was opened, seen again, overdue or closed.
     Finding(Finding),
 }
@@ -229,6 +247,29 @@ pub struct ReplayProgress {
     pub state: String,
     /// How many events it delivered so far.
     pub delivered: u64,
+    /// Settled ranges above `next`, as in a cursor.
+    #[serde(default)]
+    pub done: Vec<(Offset, Offset)>,
+    /// How many events today's gate kept back.
+    #[serde(default)]
+    pub withheld: u64,
+    /// How many events the subscriber did not take.
+    #[serde(default)]
+    pub failed: u64,
+    /// Events a second at most.
+    #[serde(default)]
+    pub rate_per_second: Option<u32>,
+}
+
+/// A prepared transaction at one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BranchDecided {
+    /// Where.
+    pub subscriber: SubscriberName,
+    /// Which.
+    pub branch: Branch,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A record moved to another key by a change none of whose events entered the stream. Without this fact the

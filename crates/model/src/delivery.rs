@@ -5,12 +5,41 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::AnswerDigest;
+use crate::id::{AnswerDigest, Epoch};
 use crate::time::Timestamp;
 
 /// Numbers an attempt within one run of the engine. Answers carry it back, however late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AttemptId(pub u64);
+
+/// One prepared transaction at a receiver. With the store and the subscriber it is unique for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Branch {
+    /// The owner that asked for it.
+    pub epoch: Epoch,
+    /// Its attempt.
+    pub attempt: AttemptId,
+}
+
+/// How a branch is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It takes effect.
+    Commit,
+    /// It does not.
+    RollBack,
+}
+
+/// What came of a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// The branch has ended so.
+    Done,
+    /// The receiver has no such branch: it ended before.
+    Unknown,
+    /// It is not known to have ended.
+    Failed(Fault),
+}
 
 /// What came back from one attempt, uninterpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +124,14 @@ pub enum Fault {
     LocalSink,
     /// The connector could not build the request (an oversized or unencodable event).
     Unsendable,
+    /// The other side refuses this item for good: a value that its column does not take.
+    Refused,
+    /// The other side gave the transaction up because of another one (deadlock, lock, serialization).
+    Conflict,
+    /// The other side knows a newer owner of this lane.
+    Fenced,
+    /// The other side cannot take anything as it is: a missing table or right, a full disk, a standby.
+    Unready,
 }
 
 impl Fault {
@@ -110,6 +147,10 @@ impl Fault {
             Self::Timeout => "timeout",
             Self::LocalSink => "local_sink",
             Self::Unsendable => "unsendable",
+            Self::Refused => "refused",
+            Self::Conflict => "conflict",
+            Self::Fenced => "fenced",
+            Self::Unready => "unready",
         }
     }
 }
@@ -152,6 +193,8 @@ pub enum SettledAs {
     Withheld,
     /// Not settled when the time to settle passed.
     Pending,
+    /// Sent at most once, and no acknowledgement is known: it may or may not have arrived.
+    Attempted,
 }
 
 impl SettledAs {
@@ -162,6 +205,7 @@ impl SettledAs {
             Self::DeadLettered => "dead_lettered",
             Self::Withheld => "withheld",
             Self::Pending => "pending",
+            Self::Attempted => "attempted",
         }
     }
 }

@@ -168,6 +168,10 @@ bytes_id!(
     DeliveryId, 16
 );
 bytes_id!(
+    /// A store as receivers know it: keyed by its delivery key, so a copy of a store has the same.
+    StoreId, 8
+);
+bytes_id!(
     /// Keyed hash of (tenant, table, record key): finds a subject without storing its natural key.
     KeyHash, 32
 );

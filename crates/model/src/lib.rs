@@ -21,8 +21,14 @@ pub mod cloudevent;
 
 pub mod verdict;
 
+pub mod replay;
+
+pub mod retention;
+
 pub mod control;
 
 pub mod delivery;
+
+pub mod guarantee;
 
 pub mod code;

@@ -42,11 +42,13 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 /// A word that is in none of the lists.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a known {kind}")]
 pub struct UnknownWord {
-    kind: &'static str,
+    pub(crate) kind: &'static str,
 }
 
 words! {

@@ -29,6 +29,8 @@ pub enum Bug {
     Miscounted,
     /// A cursor is journaled past an event that is not settled.
     CursorPastUnsettled,
+    /// An event that is sent at most once is sent before the cursor behind it is durable.
+    SentBeforeDurable,
     /// A dead letter is not journaled.
     DeadLetterForgotten,
     /// An event's final is not written.

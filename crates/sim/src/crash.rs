@@ -135,7 +135,11 @@ impl World {
         self.replay_of = BTreeMap::new();
         for progress in self.state.replays().map_err(|error| error.to_string())? {
             let base = self.lane_of(progress.subscriber.as_str()).unwrap_or(LaneId(0));
-            let order = Order::resumed(&progress, None);
+            let given = self.state.replay_order(&progress.id).map_err(|error| error.to_string())?;
+            if given.is_none() {
+                return Err(format!("what {} was ordered to do is gone", progress.id));
+            }
+            let order = Order::resumed(given, progress);
             if let Ok(lane) = self.dispatch.replay(self.now, base, order, &mut effects) {
                 self.replay_of.insert(lane, usize::from(base.0));
             }

@@ -40,6 +40,11 @@ impl World {
                 return Err(format!("attempt for {offset}, which s{subscriber} must not get"));
             }
             let (event_id, subject) = (event.id(), event.subject());
+            let is_once =
+                self.options.is_once(event.stored.header.change_type, event.stored.header.operation);
+            if is_once && !self.truth.once.insert((subscriber, offset)) {
+                return Err(format!("attempt for {offset}, which s{subscriber} was sent once already"));
+            }
             let repeats = last.insert(subject, offset);
             let is_backwards = |before| before >= offset && !self.overtakes(subscriber, before, offset);
             let is_wrong = match self.options.order {
@@ -170,6 +175,7 @@ impl World {
             || event.is_denied(name)
             || is_dead
             || self.truth.seen.contains(&(subscriber, offset))
+            || self.reference.spent.contains(&(name.to_owned(), offset))
             || self.reference.discarded.contains(&(key.0, offset))
     }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 use writ_kernel::dispatch::lane::{Batching, Config};
 use writ_kernel::dispatch::line::Order;
 use writ_kernel::dispatch::{breaker, ledger, rate, retry};
+use writ_kernel::guarantee::Promises;
+use writ_model::guarantee::{Guarantee, Promise};
 use writ_model::id::SubscriberName;
+use writ_model::taxonomy::ChangeType;
 
 use crate::chance::Chance;
 use crate::workload::{Operation, WEIGHTS};
@@ -62,6 +65,10 @@ pub struct Options {
     pub held: u64,
     /// Percent of events on which the policy engine does not answer in time.
     pub silence: u64,
+    /// Whether additions of e-mail addresses and phone numbers are sent at most once.
+    pub once: bool,
+    /// Milliseconds after which such an event is not sent any more.
+    pub expires_ms: u64,
     /// Requests that a subscriber is sent within any 100 ms; 0 for no limit.
     pub rate: u64,
     pub(crate) weights: Vec<(Operation, u64)>,
@@ -97,6 +104,8 @@ impl Options {
             bad: chance.between(0, 1) * chance.between(1, 10),
             held: chance.between(0, 1) * chance.between(1, 10),
             silence: chance.between(0, 1) * chance.between(1, 10),
+            once: chance.percent(40),
+            expires_ms: chance.between(200, 100_000),
             // Drawn last, so that committed seeds draw the rest as they did.
             order: *chance.pick(&ORDERS).unwrap_or(&Order::Subject),
             rate: chance.between(0, 1) * chance.between(1, 5),
@@ -108,6 +117,21 @@ impl Options {
         let most = u32::try_from(self.rate).ok().filter(|most| *most > 0)?;
         let meter = rate::Meter::Window { most, per: RATE_WINDOW };
         Some(rate::Limit { meter, tariff: rate::Tariff::requests() })
+    }
+
+    /// Whether an event is sent at most once.
+    pub(crate) fn is_once(
+        &self,
+        change_type: ChangeType,
+        operation: writ_model::taxonomy::Operation,
+    ) -> bool {
+        self.promises().of(change_type).is_once(operation)
+    }
+
+    fn promises(&self) -> Promises {
+        let once = Promise { guarantee: Guarantee::AtMostOnce, mechanism: None };
+        let promised = [ChangeType::Email, ChangeType::Phone].into_iter().filter(|_| self.once);
+        promised.fold(Promises::default(), |promises, each| promises.with(each, once))
     }
 
     pub(crate) fn config(&self, subscriber: &SubscriberName) -> Config {
@@ -139,6 +163,8 @@ impl Options {
                 settlements_max: self.settlements_max as usize,
                 delay_max: Duration::from_millis(20),
             },
+            promises: self.promises(),
+            expires_after: self.once.then(|| Duration::from_millis(self.expires_ms)),
             ..Config::new(subscriber.clone())
         }
     }

@@ -68,9 +68,12 @@ fn check_finals(world: &World) -> Result<(), String> {
 fn check_word(world: &World, offset: Offset, subscriber: usize, how: &str) -> Result<(), String> {
     let event = &world.reference.events[&offset];
     let is_denied = event.is_denied(world.names[subscriber].as_str());
+    let header = &event.stored.header;
+    let is_once = world.options.is_once(header.change_type, header.operation);
     let fits = match how {
         "acknowledged" => world.truth.seen.contains(&(subscriber, offset)) && !is_denied,
-        "withheld" => is_denied,
+        "withheld" => is_denied || is_once,
+        "attempted" => is_once,
         "dead_lettered" | "pending" => true,
         _ => false,
     };

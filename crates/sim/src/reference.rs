@@ -7,6 +7,7 @@ use writ_attest::acks;
 use writ_attest::leaf::{Accounting, Attestation, EventFacts, Intent, Leaf};
 use writ_kernel::route::Router;
 use writ_model::control::{ControlFact, Cursor};
+use writ_model::delivery::SettledAs;
 use writ_model::id::{EventId, Offset, Position, Sequence, Slot, SubjectId};
 use writ_model::time::Hlc;
 use writ_store::log::{Record, StoredEvent};
@@ -65,6 +66,8 @@ pub(crate) struct Reference {
     pub(crate) cursors: BTreeMap<String, Cursor>,
     pub(crate) dead: BTreeMap<(String, SubjectId), BTreeSet<Offset>>,
     pub(crate) discarded: BTreeSet<(String, Offset)>,
+    /// What a subscriber was or is sent once, or was never sent, by the journal.
+    pub(crate) spent: BTreeSet<(String, Offset)>,
     pub(crate) finals: BTreeMap<Offset, Vec<Ends>>,
     pub(crate) finalised: BTreeSet<Offset>,
 }
@@ -182,14 +185,29 @@ impl Reference {
                 }
                 self.dead.retain(|_, sequence| !sequence.is_empty());
             }
+            ControlFact::Settled(batch) => {
+                let spent = batch.items.iter().filter(|(_, how)| match how.settled {
+                    SettledAs::Attempted | SettledAs::Withheld => true,
+                    SettledAs::Acknowledged | SettledAs::DeadLettered | SettledAs::Pending => false,
+                });
+                let name = batch.subscriber.to_string();
+                self.spent.extend(spent.map(|(offset, _)| (name.clone(), *offset)));
+            }
             ControlFact::Finalised(finalised) => self.finalised.extend(&finalised.offsets),
             ControlFact::Accounted(_)
             | ControlFact::Intake(_)
-            | ControlFact::Settled(_)
             | ControlFact::Lane(_)
             | ControlFact::Replay(_)
+            | ControlFact::BranchDecided(_)
+            | ControlFact::BranchConcluded(_)
             | ControlFact::Rekeyed(_)
-            | ControlFact::Finding(_) => {}
+            | ControlFact::Finding(_)
+            | ControlFact::ReplayOrdered(_)
+            | ControlFact::ReplayActed(_)
+            | ControlFact::ReplayWithheld(_)
+            | ControlFact::Truncated(_)
+            | ControlFact::HoldPlaced(_)
+            | ControlFact::HoldReleased(_) => {}
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
 use writ_model::control::Finalised;
-use writ_model::delivery::Answer;
+use writ_model::delivery::{Answer, AttemptId};
 use writ_model::id::{Offset, SubjectId};
 use writ_store::log::Record;
 use writ_store::state::{OpenEvent, State};
@@ -76,7 +76,14 @@ impl World {
                 self.plan(wait, Happening::DeadLetters { lane, subject, after });
             }
             Effect::Send(attempt) => self.send(attempt),
+            // No lane of the world is two-phase: the kernel's own tests crash those before every step.
+            Effect::Prepare(_) | Effect::ListBranches(_) | Effect::Resolve(..) => {}
             Effect::Journal(fact) => self.journal(fact),
+            Effect::Confirm(attempt) => {
+                let is_early = self.bug == Some(Bug::SentBeforeDurable);
+                let after = if is_early { 0 } else { self.commit_of_now() };
+                self.plan(wait, Happening::Confirm { attempt, after });
+            }
             Effect::Settled(lane, batch) => {
                 self.settle_facts.push_back(settle::Fact::Settled(lane, batch.items.clone()));
                 self.journal(ControlFact::Settled(batch));
@@ -207,6 +214,19 @@ impl World {
         let events = mine.filter_map(|letter| self.reference.events.get(&letter.offset));
         let items = events.map(|event| self.item(event, subscriber)).collect();
         self.facts.push_back(Fact::DeadLettersRead(lane, subject, items));
+        Ok(())
+    }
+
+    pub(crate) fn serve_confirm(&mut self, attempt: AttemptId, after: u64) -> Result<(), String> {
+        if self.commits < after {
+            let wait = self.chance.millis(1, 3);
+            self.plan(wait, Happening::Confirm { attempt, after });
+            return Ok(());
+        }
+        self.facts.push_back(Fact::Durable(attempt));
+        if self.chance.percent(20) {
+            self.facts.push_back(Fact::Durable(attempt));
+        }
         Ok(())
     }
 

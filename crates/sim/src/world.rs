@@ -9,7 +9,7 @@ use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::dispatch::{self, Attempt, Dispatch, LaneId};
 use writ_kernel::machine::{Machine, Now};
 use writ_kernel::settle::{self, Settlement};
-use writ_model::delivery::Answer;
+use writ_model::delivery::{Answer, AttemptId};
 use writ_model::id::{DeliveryId, EventId, Offset, Position, SubjectId, SubscriberName};
 use writ_model::taxonomy::ChangeType;
 use writ_model::time::{Moment, Timestamp};
@@ -51,6 +51,8 @@ pub(crate) enum Happening {
     DeadLetters { lane: LaneId, subject: SubjectId, after: u64 },
     /// Open events are loaded, once commit `after` is done.
     Load { from: Offset, limit: usize, after: u64 },
+    /// An attempt may be sent, once commit `after` is done.
+    Confirm { attempt: AttemptId, after: u64 },
     /// A subscriber answers.
     Answer { attempt: Attempt, answer: Answer, processed: Vec<bool> },
 }
@@ -64,6 +66,8 @@ pub(crate) struct Truth {
     pub(crate) event_of: BTreeMap<DeliveryId, (usize, EventId)>,
     /// What each subscriber has processed, from any lane.
     pub(crate) seen: BTreeSet<(usize, Offset)>,
+    /// What was sent, where it may be sent once only.
+    pub(crate) once: BTreeSet<(usize, Offset)>,
     /// What each subscriber has processed from its live lane, and in what order, by subject.
     pub(crate) live: BTreeSet<(usize, Offset)>,
     pub(crate) order: BTreeMap<(usize, SubjectId), Vec<Offset>>,
@@ -104,7 +108,7 @@ pub(crate) struct World {
     pub(crate) reference: Reference,
     pub(crate) model: Model,
     pub(crate) truth: Truth,
-    pub(crate) flying: BTreeMap<writ_model::delivery::AttemptId, Attempt>,
+    pub(crate) flying: BTreeMap<AttemptId, Attempt>,
     pub(crate) replay_of: BTreeMap<LaneId, usize>,
     pub(crate) waiting_reads: BTreeMap<LaneId, Happening>,
     pub(crate) facts: VecDeque<dispatch::Fact>,
@@ -228,6 +232,7 @@ impl World {
             Happening::Read { .. } => self.serve_read(happening),
             Happening::DeadLetters { lane, subject, after } => self.serve_dead_letters(lane, subject, after),
             Happening::Load { from, limit, after } => self.serve_load(from, limit, after),
+            Happening::Confirm { attempt, after } => self.serve_confirm(attempt, after),
             Happening::Answer { attempt, answer, processed } => {
                 self.serve_answer(&attempt, answer, &processed)
             }

@@ -98,6 +98,7 @@ fn number(settled: SettledAs) -> u32 {
         SettledAs::DeadLettered => 2,
         SettledAs::Withheld => 3,
         SettledAs::Pending => 4,
+        SettledAs::Attempted => 5,
     }
 }
 
@@ -107,6 +108,7 @@ fn settled_as(number: u32) -> Option<SettledAs> {
         2 => Some(SettledAs::DeadLettered),
         3 => Some(SettledAs::Withheld),
         4 => Some(SettledAs::Pending),
+        5 => Some(SettledAs::Attempted),
         _ => None,
     }
 }
@@ -123,7 +125,7 @@ mod tests {
     }
 
     fn how(kind: u32, at: i64) -> Acknowledgement {
-        let settled = settled_as(kind % 4 + 1).expect("one of four");
+        let settled = settled_as(kind % 5 + 1).expect("one of five");
         let answer_sha256 = (at % 2 == 0).then_some(AnswerDigest([7; 32]));
         Acknowledgement { settled, at: Timestamp(at), attempts: kind, answer_sha256 }
     }

@@ -29,8 +29,9 @@ fn check_with(tree: &Tree, allowed: &[(&str, &str, &str)]) -> Vec<Finding> {
     let mut used = vec![false; allowed.len()];
     for (path, text) in tree.rust().filter(|(path, _)| is_layer(path)) {
         for (line, word) in quoted_words(text) {
-            let Some((folder, name)) = connectors.iter().find(|(_, name)| *name == word) else { continue };
-            if path.starts_with(folder.as_str()) {
+            let Some((_, name)) = connectors.iter().find(|(_, name)| *name == word) else { continue };
+            let is_own = |(own, known): &(String, String)| *known == word && path.starts_with(own.as_str());
+            if connectors.iter().any(is_own) {
                 continue;
             }
             match allowed.iter().position(|(file, known, _)| *file == path && known == name) {

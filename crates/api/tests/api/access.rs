@@ -17,13 +17,21 @@ const EXPECTED: &[(&str, &str, Access)] = &[
     ("GET", "/v1/subjects/{id}/events", Access::Scope(Scope::Read)),
     ("GET", "/v1/withheld", Access::Scope(Scope::Read)),
     ("GET", "/v1/replays", Access::Scope(Scope::Read)),
+    ("POST", "/v1/replays", Access::Scope(Scope::Operate)),
+    ("GET", "/v1/replays/{id}", Access::Scope(Scope::Read)),
     ("DELETE", "/v1/replays/{id}", Access::Scope(Scope::Operate)),
+    ("POST", "/v1/replays/{id}/pause", Access::Scope(Scope::Operate)),
+    ("POST", "/v1/replays/{id}/resume", Access::Scope(Scope::Operate)),
+    ("POST", "/v1/replays/{id}/rate", Access::Scope(Scope::Operate)),
+    ("GET", "/v1/retention", Access::Scope(Scope::Read)),
+    ("GET", "/v1/holds", Access::Scope(Scope::Read)),
+    ("POST", "/v1/holds", Access::Scope(Scope::Operate)),
+    ("POST", "/v1/holds/{id}/release", Access::Scope(Scope::Operate)),
     ("GET", "/v1/subscribers/{name}/dead-letters", Access::Scope(Scope::Read)),
     ("POST", "/v1/subscribers/{name}/dead-letters/{subject}/redrive", Access::Scope(Scope::Operate)),
     ("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", Access::Scope(Scope::Operate)),
     ("POST", "/v1/subscribers/{name}/pause", Access::Scope(Scope::Operate)),
     ("POST", "/v1/subscribers/{name}/resume", Access::Scope(Scope::Operate)),
-    ("POST", "/v1/subscribers/{name}/replays", Access::Scope(Scope::Operate)),
 ];
 
 const TOKENS: &[(&str, Scope)] = &[(INGEST, Scope::Ingest), (READ, Scope::Read), (OPERATE, Scope::Operate)];

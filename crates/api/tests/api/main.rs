@@ -10,5 +10,7 @@ mod operate;
 mod privacy;
 mod read;
 mod reference;
+mod replays;
+mod retention;
 mod rig;
 mod stopping;

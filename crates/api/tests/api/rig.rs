@@ -45,13 +45,20 @@ impl Rig {
     }
 
     pub(crate) async fn start_with(patience: Patience) -> Self {
+        Self::start_configured(patience, |_| {}).await
+    }
+
+    /// With a configuration that differs from the usual one.
+    pub(crate) async fn start_configured(patience: Patience, change: impl FnOnce(&mut Config)) -> Self {
         logs();
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("shopify.secret"), SHOPIFY_SECRET).unwrap();
         std::fs::create_dir(folder.path().join("policies")).unwrap();
         std::fs::write(folder.path().join("policies/writ.rego"), POLICY).unwrap();
+        let mut config = config(&folder);
+        change(&mut config);
         let secrets = Secrets { base: folder.path().to_path_buf() };
-        let running = writ_engine::run::start(config(&folder), &secrets).await.unwrap();
+        let running = writ_engine::run::start(config, &secrets).await.unwrap();
         let mut tokens = Tokens::default();
         tokens.add("shop", &SecretString::from(INGEST), &[Scope::Ingest]);
         tokens.add("auditor", &SecretString::from(READ), &[Scope::Read]);

@@ -12,6 +12,10 @@ use crate::config_file::{self, Loaded, Mistake};
 use crate::exit::{BAD_INPUT, Failure};
 use crate::finding::{self, Finding};
 
+/// What to do where a default is not proven.
+const FALLBACK_REMEDY: &str =
+    "make the receiver drop repeated delivery ids, or see docs/reference/delivery.md";
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -103,6 +107,11 @@ async fn inspect(assembled: Assembled, connects: bool, findings: &mut Vec<Findin
     }
     for lane in assembled.lanes {
         let place = format!("subscribers.{}", lane.name);
+        findings.push(Finding::promises(&format!("{place}.guarantee"), &lane.promises));
+        for fallback in &lane.fallbacks {
+            let cause = format!("at-least-once stands in for the default: {fallback}");
+            findings.push(Finding::warning(&place, cause, FALLBACK_REMEDY));
+        }
         match if connects { lane.subscriber.check().await } else { Ok(()) } {
             Ok(()) => findings.push(Finding::ok(&place, lane.kind)),
             Err(cause) => findings.push(Finding::warning(

@@ -5,8 +5,10 @@ mod check;
 mod dead_letters;
 mod doctor;
 mod findings;
+mod hold;
 mod init;
 mod replay;
+mod retention;
 mod run;
 mod status;
 mod trace;
@@ -36,8 +38,12 @@ pub(crate) enum Command {
     Findings(findings::Arguments),
     /// Show the life of one event or subject
     Trace(trace::Arguments),
-    /// Deliver a stretch of the log to one subscriber again
+    /// Deliver selected events of the log to one subscriber again
     Replay(replay::Arguments),
+    /// Show what would leave the log, and why the rest stays
+    Retention(retention::Arguments),
+    /// Place, list and release legal holds
+    Hold(hold::Arguments),
     /// List, redrive or discard dead letters
     DeadLetters(dead_letters::Arguments),
     /// Verify the audit log; works without a running engine
@@ -72,6 +78,8 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Trace(arguments) => block_on(trace::run(arguments)),
         Command::Replay(arguments) => block_on(replay::run(arguments)),
+        Command::Retention(arguments) => block_on(retention::run(arguments)),
+        Command::Hold(arguments) => block_on(hold::run(arguments)),
         Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

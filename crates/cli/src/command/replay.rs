@@ -1,9 +1,12 @@
-//! `writ replay`: deliver a stretch of the log to one subscriber again, beside its live lane, under the same
-//! delivery ids. Shows the plan first; `--yes` starts it.
+//! `writ replay`: deliver selected events of the log to one subscriber again, beside its live lane. Starting one
+//! counts first what would be sent, and asks; the running ones are listed, shown, paused, slowed and cancelled.
+
+mod follow;
+mod start;
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use writ_engine::config::Scope;
 
@@ -13,80 +16,149 @@ use crate::exit::Failure;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The subscriber; without it the running replays are listed
-    subscriber: Option<String>,
+    #[command(subcommand)]
+    act: Act,
+}
+
+#[derive(Debug, Subcommand)]
+enum Act {
+    /// Count what a replay would send, ask, and start it
+    Start(start::Arguments),
+    /// List the replays that run and the last that ended
+    List(Common),
+    /// Show one replay; on a terminal, follow it to its end
+    Show(One),
+    /// Send nothing new; requests under way end
+    Pause(One),
+    /// Go on
+    Resume(One),
+    /// Change how many events a second are sent at most
+    Rate(Rate),
+    /// End a replay; what it delivered stays delivered
+    Cancel(One),
+}
+
+#[derive(Debug, Args)]
+struct Common {
     #[command(flatten)]
     config: ConfigPath,
-    /// First offset
-    #[arg(long, conflicts_with = "from_time")]
-    from_offset: Option<u64>,
-    /// First time, RFC 3339
-    #[arg(long)]
-    from_time: Option<String>,
-    /// First offset after the stretch; the log's end if not given
-    #[arg(long)]
-    to_offset: Option<u64>,
-    /// Events a second at most
-    #[arg(long)]
-    rate: Option<u32>,
-    /// Cancel the replay of this id
-    #[arg(long)]
-    cancel: Option<String>,
-    /// Start it; without this only the plan is shown
-    #[arg(long)]
-    yes: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct One {
+    /// The replay's id
+    id: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Rate {
+    #[command(flatten)]
+    one: One,
+    /// Events a second at most; without it as fast as the subscriber takes them
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    per_second: Option<u32>,
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let loaded = arguments.config.load()?;
-    let scope = if arguments.subscriber.is_some() || arguments.cancel.is_some() {
-        Scope::Operate
-    } else {
-        Scope::Read
-    };
-    let client = Client::new(&loaded, scope)?;
-    let answer = match (&arguments.cancel, &arguments.subscriber) {
-        (Some(id), _) => client.delete(&format!("/v1/replays/{id}")).await?,
-        (None, Some(subscriber)) => {
-            client.post(&format!("/v1/subscribers/{subscriber}/replays"), &request(&arguments)).await?
+    match arguments.act {
+        Act::Start(arguments) => return start::run(arguments).await,
+        Act::List(common) => list(&common).await?,
+        Act::Show(one) => show(&one).await?,
+        Act::Pause(one) => post(&one, "pause", &json!({})).await?,
+        Act::Resume(one) => post(&one, "resume", &json!({})).await?,
+        Act::Rate(rate) => post(&rate.one, "rate", &json!({ "rate_per_second": rate.per_second })).await?,
+        Act::Cancel(one) => {
+            let client = client(&one.common, Scope::Operate)?;
+            let answer = client.delete(&format!("/v1/replays/{}", one.id)).await?;
+            tell(&answer, one.common.json);
         }
-        (None, None) => client.get("/v1/replays").await?,
-    };
-    if arguments.json || arguments.subscriber.is_none() {
-        println!("{answer:#}");
-    } else {
-        print(&answer, arguments.yes);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn request(arguments: &Arguments) -> Value {
-    json!({
-        "from_offset": arguments.from_offset,
-        "from_time": arguments.from_time,
-        "to_offset": arguments.to_offset,
-        "rate_per_second": arguments.rate,
-        "dry_run": !arguments.yes,
-    })
+fn client(common: &Common, scope: Scope) -> Result<Client, Failure> {
+    Client::new(&common.config.load()?, scope)
 }
 
-fn print(plan: &Value, is_started: bool) {
-    let verb = if is_started { "replaying" } else { "would replay" };
-    println!(
-        "{verb} offsets {} to {} to {}",
-        plan["from"],
-        plan["to"],
-        plan["subscriber"].as_str().unwrap_or_default()
-    );
-    if is_started {
-        println!(
-            "replay {}; `writ replay` lists it, `writ replay --cancel {0}` stops it",
-            plan["id"].as_str().unwrap_or_default()
-        );
+async fn list(common: &Common) -> Result<(), Failure> {
+    let answer = client(common, Scope::Read)?.get("/v1/replays").await?;
+    if common.json {
+        println!("{answer:#}");
+        return Ok(());
+    }
+    let replays = answer["replays"].as_array().cloned().unwrap_or_default();
+    if replays.is_empty() {
+        println!("no replays");
+    }
+    replays.iter().for_each(|one| println!("{}", line(one)));
+    Ok(())
+}
+
+async fn show(one: &One) -> Result<(), Failure> {
+    let client = client(&one.common, Scope::Read)?;
+    let status = client.get(&format!("/v1/replays/{}", one.id)).await?;
+    tell(&status, one.common.json);
+    if !one.common.json {
+        follow::to_the_end(&client, &status).await?;
+    }
+    Ok(())
+}
+
+async fn post(one: &One, act: &str, body: &Value) -> Result<(), Failure> {
+    let client = client(&one.common, Scope::Operate)?;
+    let answer = client.post(&format!("/v1/replays/{}/{act}", one.id), body).await?;
+    tell(&answer, one.common.json);
+    Ok(())
+}
+
+fn tell(status: &Value, as_json: bool) {
+    if as_json {
+        println!("{status:#}");
     } else {
-        println!("nothing was sent; add --yes to start");
+        println!("{}", line(status));
+    }
+}
+
+/// One replay in one line.
+fn line(status: &Value) -> String {
+    let text = |name: &str| status[name].as_str().unwrap_or_default();
+    let rate = status["rate_per_second"].as_u64().map_or("unlimited".to_owned(), |rate| format!("{rate}/s"));
+    let left = status["eta_seconds"].as_u64().map(|left| format!(", about {left} s left"));
+    format!(
+        "{} to {}: {}, at offset {} of {}..{}, {rate}; {} selected, {} delivered, {} withheld, {} failed{}",
+        text("id"),
+        text("subscriber"),
+        text("state"),
+        status["next"],
+        status["from"],
+        status["to"],
+        status["selected"],
+        status["delivered"],
+        status["withheld"],
+        status["failed"],
+        left.unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replay_fits_in_one_line() {
+        let status = json!({
+            "id": "replay-3", "subscriber": "crm", "state": "running", "from": 10, "to": 90, "next": 50,
+            "rate_per_second": 5, "selected": 9, "delivered": 6, "withheld": 1, "failed": 0, "eta_seconds": 12,
+        });
+        assert_eq!(
+            line(&status),
+            "replay-3 to crm: running, at offset 50 of 10..90, 5/s; 9 selected, 6 delivered, 1 withheld, \
+             0 failed, about 12 s left"
+        );
     }
 }

@@ -68,8 +68,23 @@ fn print(report: &Value) {
             text(lane, "last_failure")
         );
     }
+    println!("\n{:<20} guarantee, where it is not at-least-once", "SUBSCRIBER");
+    for lane in list(report, "subscribers") {
+        println!("{:<20} {}", text(lane, "subscriber"), promises(lane));
+    }
     println!();
     super::findings::print(list(report, "findings"));
+}
+
+/// The change types that are promised more, or less, than at-least-once.
+fn promises(lane: &Value) -> String {
+    let promised = lane["guarantees"].as_object().into_iter().flatten();
+    let words = promised.filter_map(|(change_type, promise)| {
+        let mechanism = promise["mechanism"].as_str().map(|word| format!(" ({word})")).unwrap_or_default();
+        let guarantee = text(promise, "guarantee");
+        (guarantee != "at-least-once").then(|| format!("{change_type}: {guarantee}{mechanism}"))
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -13,7 +13,7 @@ use crate::exit::{BAD_INPUT, Failure};
 /// Keys of a source that are not its connector's.
 const SOURCE_KEYS: [&str; 2] = ["kind", "tables"];
 /// Keys of a subscriber that are not its connector's.
-const SUBSCRIBER_KEYS: [&str; 3] = ["kind", "filters", "delivery"];
+const SUBSCRIBER_KEYS: [&str; 5] = ["kind", "filters", "guarantee", "ad_audience", "delivery"];
 
 /// What is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use writ_engine::config::rate::{PER_MAX, Rate};
-use writ_engine::config::{Api, Config, Delivery, Period};
+use writ_engine::config::{Api, Config, Delivery, Period, Retention};
 use writ_model::code;
 
 use super::{Mistake, Places};
@@ -24,6 +24,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Mistake> {
     found.number("limits.intake_changes", config.limits.intake_changes as u64, 1..=1 << 24);
     found.period("attest.checkpoint_every", config.attest.checkpoint_every, 10 * MILLI..=HOUR);
     found.period("attest.settle_within", config.attest.settle_within, Duration::from_secs(1)..=365 * DAY);
+    found.retention(&config.retention);
     found.api(&config.api);
     for (name, subscriber) in &config.subscribers {
         found.delivery(&format!("subscribers.{name}.delivery"), &subscriber.delivery);
@@ -68,6 +69,9 @@ impl Found<'_> {
         self.period(&key("retry_longest"), delivery.retry_longest, delivery.retry_first.0..=7 * DAY);
         self.period(&key("retry_after_longest"), delivery.retry_after_longest, Duration::ZERO..=7 * DAY);
         self.period(&key("age_max"), delivery.age_max, MILLI..=365 * DAY);
+        if let Some(expires_after) = delivery.expires_after {
+            self.period(&key("expires_after"), expires_after, MILLI..=365 * DAY);
+        }
         self.period(&key("breaker_open"), delivery.breaker_open, MILLI..=DAY);
         if let Some(time) = delivery.settled_within {
             self.period(&key("settled_within"), time, MILLI..=365 * DAY);
@@ -90,6 +94,21 @@ impl Found<'_> {
             let place = self.places.of(&format!("{place}.{}", unkept.key));
             let remedy = "see the limits in docs/reference/delivery.md";
             self.mistakes.push(Mistake::new(code::RATE_UNKEPT, &place, unkept.cause, remedy));
+        }
+    }
+
+    fn retention(&mut self, retention: &Retention) {
+        let mut names = BTreeSet::new();
+        for class in &retention.classes {
+            self.period("retention.classes", class.keep, MILLI..=100 * 365 * DAY);
+            if !names.insert(&class.name) {
+                let cause = format!("two classes have the name {:?}", class.name);
+                self.wrong(
+                    "retention.classes",
+                    cause,
+                    "rename one: reports name the class that keeps a segment",
+                );
+            }
         }
     }
 

@@ -10,14 +10,14 @@ use crate::receivers::{Behaviour, Receiver};
 use crate::stage::{Stage, cluster, until};
 
 /// A cluster with the table, one webhook, and the engine's folder; the engine does not run yet.
-struct Scene {
-    cluster: Cluster,
-    crm: Receiver,
-    stage: Stage,
+pub(crate) struct Scene {
+    pub(crate) cluster: Cluster,
+    pub(crate) crm: Receiver,
+    pub(crate) stage: Stage,
 }
 
 impl Scene {
-    async fn set(options: &Options) -> Option<Self> {
+    pub(crate) async fn set(options: &Options) -> Option<Self> {
         let cluster = cluster(options)?;
         cluster.psql(TABLE).await;
         let crm = Receiver::start(Behaviour::Healthy).await;
@@ -26,7 +26,7 @@ impl Scene {
         Some(Self { cluster, crm, stage })
     }
 
-    async fn running() -> Option<Self> {
+    pub(crate) async fn running() -> Option<Self> {
         let mut scene = Self::set(&Options::default()).await?;
         scene.stage.start().await;
         scene.stage.streams().await;
@@ -34,7 +34,7 @@ impl Scene {
     }
 
     /// Adds customers with these ids; each gives an event for its e-mail address and one for its city.
-    async fn add(&self, ids: std::ops::Range<i64>) {
+    pub(crate) async fn add(&self, ids: std::ops::Range<i64>) {
         let (first, last) = (ids.start, ids.end - 1);
         let sql = format!(
             "INSERT INTO customer SELECT n, 'c' || n || '@example.org', NULL, 'Graz' FROM generate_series({first}, {last}) n"
@@ -43,7 +43,7 @@ impl Scene {
     }
 
     /// Waits until so many customers have arrived, and not one event more.
-    async fn arrived(&self, customers: usize) {
+    pub(crate) async fn arrived(&self, customers: usize) {
         until("all customers arrive", async || (self.crm.events() >= 2 * customers).then_some(())).await;
         assert_eq!(self.crm.events(), 2 * customers);
     }
@@ -58,7 +58,7 @@ impl Scene {
     }
 }
 
-fn config(head: &str, crm: &Receiver) -> String {
+pub(crate) fn config(head: &str, crm: &Receiver) -> String {
     format!("{head}{}subscribers:\n{}", source(), webhook("crm", crm))
 }
 
@@ -330,10 +330,10 @@ async fn a_replay_delivers_the_same_ids_again_and_a_trace_tells_an_events_life()
     let Some(scene) = Scene::running().await else { return };
     scene.add(0..10).await;
     scene.arrived(10).await;
-    let planned = scene.stage.writ(&["replay", "crm", "--from-offset", "0"]).await.succeeded();
+    let planned = scene.stage.writ(&["replay", "start", "crm", "--from-offset", "0"]).await.succeeded();
     assert!(planned.contains("nothing was sent"), "{planned}");
     let before = scene.crm.deliveries();
-    scene.stage.writ(&["replay", "crm", "--from-offset", "0", "--yes"]).await.succeeded();
+    scene.stage.writ(&["replay", "start", "crm", "--from-offset", "0", "--yes"]).await.succeeded();
     until("everything arrives again", async || (scene.crm.deliveries().len() == 40).then_some(())).await;
     let again = &scene.crm.deliveries()[20..];
     for one in &before {

@@ -3,12 +3,16 @@
 //! `WRIT_REQUIRE_SERVICES=1`.
 #![expect(clippy::print_stderr, reason = "a skipped test must be seen, and figures are for people")]
 
+mod at_most_once;
 mod audit;
 mod capture_under_fire;
 mod faults;
 mod first_change;
 mod guide;
+mod into_postgres;
 mod oracle;
 mod receivers;
+mod replays;
+mod retention;
 mod stage;
 mod workload;

@@ -43,6 +43,8 @@ pub(crate) struct Delivery {
     pub(crate) sequence: String,
     pub(crate) partition_key: String,
     pub(crate) after: Option<Map<String, Value>>,
+    /// What is left of an erased event.
+    pub(crate) is_tombstone: bool,
 }
 
 #[derive(Deserialize)]
@@ -50,10 +52,13 @@ struct Event {
     id: String,
     #[serde(rename = "type")]
     event_type: String,
+    #[serde(default)]
     subject: String,
     sequence: String,
     partitionkey: String,
-    data: Data,
+    #[serde(default)]
+    shredded: Option<String>,
+    data: Option<Data>,
 }
 
 #[derive(Deserialize)]
@@ -215,7 +220,8 @@ fn record(seen: &Mutex<Seen>, webhook_id: &str, body: &[u8]) {
             subject: event.subject,
             sequence: event.sequence,
             partition_key: event.partitionkey,
-            after: event.data.after,
+            is_tombstone: event.shredded.as_deref() == Some("true") && event.data.is_none(),
+            after: event.data.and_then(|data| data.after),
         });
     }
 }

@@ -29,8 +29,24 @@ pub fn descriptor(descriptor: &Descriptor, example: &Value, context: &Context<'_
     if let Err(error) = build(descriptor, example, context) {
         panic!("{name}: the example does not build: {error}");
     }
+    proofs_are_announced(descriptor, example, context);
     unknown_keys_are_refused(descriptor, example, context);
     literals_are_refused(descriptor, example, context);
+}
+
+/// What a built subscriber proves, its descriptor says that it can; a source proves nothing.
+fn proofs_are_announced(descriptor: &Descriptor, example: &Value, context: &Context<'_>) {
+    let name = descriptor.name;
+    let Build::Subscriber(build) = descriptor.build else {
+        return assert!(descriptor.mechanisms.is_empty(), "{name}: a source has no mechanism");
+    };
+    for proof in build(context, example.clone()).map(|built| built.proofs()).unwrap_or_default() {
+        let mut announced = descriptor.mechanisms.iter().map(|one| one.mechanism);
+        assert!(announced.any(|one| one == proof.mechanism), "{name} proves {} unannounced", proof.mechanism);
+    }
+    for one in descriptor.mechanisms {
+        assert!(!one.needs.is_empty() && !one.needs.contains('\n'), "{name}: one line of needs");
+    }
 }
 
 fn build(descriptor: &Descriptor, config: &Value, context: &Context<'_>) -> Result<(), ConfigError> {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use writ_model::cloudevent::CloudEvent;
 use writ_model::delivery::Answer;
-use writ_model::id::DeliveryId;
+use writ_model::id::{DeliveryId, Epoch, Offset, StoreId, SubjectId};
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
 
-use crate::subscriber::{Parcel, ParcelItem, Subscriber};
+use crate::subscriber::{Parcel, ParcelItem, Sender, Subscriber};
 
 /// Deliveries made at the same time.
 const CONCURRENT: u8 = 8;
@@ -77,7 +77,18 @@ fn parcel(number: u8, count: usize) -> Parcel {
             ),
             is_base64: false,
         };
-        ParcelItem { view: Arc::new(View::new(&event)), delivery_id: DeliveryId(id), attempt: 1 }
+        ParcelItem {
+            view: Arc::new(View::new(&event)),
+            delivery_id: DeliveryId(id),
+            attempt: 1,
+            offset: Offset(index as u64),
+            subject_id: SubjectId(id),
+        }
     };
-    Parcel { items: (0..count).map(item).collect(), at: Timestamp(1_700_000_000_000_000) }
+    Parcel {
+        items: (0..count).map(item).collect(),
+        at: Timestamp(1_700_000_000_000_000),
+        sender: Sender { store: StoreId([7; 8]), epoch: Epoch(1) },
+        settled_below: Offset::ZERO,
+    }
 }

@@ -1,4 +1,5 @@
 //! One folder per subscriber.
 
 pub mod file;
+pub mod postgres;
 pub mod webhook;

@@ -1,11 +1,14 @@
 //! What operators ask of the running lanes.
 
 use tokio::sync::oneshot;
+use writ_kernel::dispatch::replay::Act;
 use writ_kernel::dispatch::{self, LaneId};
 use writ_kernel::machine::Machine;
-use writ_model::id::{Offset, SubjectId};
+use writ_model::id::SubjectId;
 
 use super::Hub;
+use super::jobs::ReplayStatus;
+use super::replays::{Ordered, ReplayRequest, Waiting};
 use crate::handle::LaneStatus;
 
 /// One request to the hub, with where the answer goes.
@@ -28,25 +31,17 @@ pub(crate) enum Command {
         actor: String,
         done: oneshot::Sender<bool>,
     },
-    /// Replay a stretch of the log to one subscriber.
-    Replay(ReplayRequest, oneshot::Sender<bool>),
-    /// Stop a replay.
-    CancelReplay(String, oneshot::Sender<bool>),
-}
-
-/// A replay to be started.
-#[derive(Debug, Clone)]
-pub struct ReplayRequest {
-    /// Names it.
-    pub id: String,
-    /// To whom.
-    pub subscriber: String,
-    /// First offset.
-    pub from: Offset,
-    /// First offset after the range.
-    pub to: Offset,
-    /// Events a second at most.
-    pub rate: Option<u32>,
+    /// Order a replay.
+    Replay(Box<ReplayRequest>, Waiting<Ordered>),
+    /// Pause, resume, slow or cancel a replay.
+    Act {
+        id: String,
+        act: Act,
+        actor: String,
+        waiting: Waiting<ReplayStatus>,
+    },
+    /// The replays of this run.
+    Replays(oneshot::Sender<Vec<ReplayStatus>>),
 }
 
 impl Hub {
@@ -61,11 +56,10 @@ impl Hub {
             Command::Discard { subscriber, subject, actor, done } => {
                 self.tell(&subscriber, done, |lane| dispatch::Fact::Discard(lane, subject, actor));
             }
-            Command::Replay(request, done) => {
-                let _ = done.send(self.replay(request));
-            }
-            Command::CancelReplay(id, done) => {
-                let _ = done.send(self.cancel_replay(&id));
+            Command::Replay(request, waiting) => self.order_replay(*request, waiting),
+            Command::Act { id, act, actor, waiting } => self.act_on_replay(&id, act, actor, waiting),
+            Command::Replays(reply) => {
+                drop(reply.send(self.jobs.status(&self.dispatch, self.clock.now().moment)));
             }
         }
     }

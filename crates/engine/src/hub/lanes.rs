@@ -6,8 +6,10 @@ use std::sync::Arc;
 use writ_connectors::subscriber::Subscriber;
 use writ_kernel::dispatch::dead_letter::REDRIVE_ITEMS_MAX;
 use writ_kernel::dispatch::{Item, LaneId, lane, line};
+use writ_kernel::guarantee::Promises;
 use writ_kernel::route::Router;
 use writ_model::envelope::ClearHeader;
+use writ_model::guarantee::Mechanism;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 use writ_model::taxonomy::PriorityClass;
 use writ_store::state::State;
@@ -21,11 +23,13 @@ pub(crate) struct Lane {
     pub(crate) name: SubscriberName,
     pub(crate) kind: String,
     pub(crate) subscriber: Arc<dyn Subscriber>,
+    pub(crate) promises: Promises,
 }
 
 impl From<LanePart> for Lane {
     fn from(part: LanePart) -> Self {
-        Self { name: part.name, kind: part.kind, subscriber: part.subscriber }
+        let LanePart { name, kind, subscriber, promises, .. } = part;
+        Self { name, kind, subscriber, promises }
     }
 }
 
@@ -57,6 +61,9 @@ pub(crate) fn settings(part: &LanePart) -> lane::Config {
         config.rate = rate.policy();
         config.events_in_flight_max = rate.events_in_flight_max.unwrap_or(usize::MAX).max(1);
     }
+    config.is_two_phase = part.subscriber.proofs().iter().any(|proof| proof.mechanism == Mechanism::TwoPhase);
+    config.promises = part.promises.clone();
+    config.expires_after = given.expires_after.map(|period| period.0);
     config.breaker.failures_in_a_row = given.breaker_failures;
     config.breaker.open_for = given.breaker_open.0;
     config.breaker.probes_max = u32::try_from(given.breaker_probes).unwrap_or(u32::MAX);
@@ -90,11 +97,6 @@ impl Lanes {
 
     pub(crate) fn add_replay(&mut self, id: String, replay: LaneId, base: LaneId) {
         self.replays.insert(replay, (id, base));
-    }
-
-    /// The lane of a replay.
-    pub(crate) fn replay(&self, id: &str) -> Option<LaneId> {
-        self.replays.iter().find(|(_, (name, _))| name == id).map(|(lane, _)| *lane)
     }
 
     /// Remembers why a lane's last attempt failed.
@@ -137,6 +139,10 @@ impl Lanes {
 
     pub(crate) fn kind(&self, id: LaneId) -> &str {
         self.lane(id).map_or("", |lane| lane.kind.as_str())
+    }
+
+    pub(crate) fn promises(&self, id: LaneId) -> Promises {
+        self.lane(id).map(|lane| lane.promises.clone()).unwrap_or_default()
     }
 
     pub(crate) fn subscriber(&self, id: LaneId) -> Option<Arc<dyn Subscriber>> {

@@ -2,8 +2,10 @@
 
 pub(crate) mod command;
 mod findings;
+pub(crate) mod jobs;
 pub(crate) mod lanes;
 pub(crate) mod reader;
+pub(crate) mod replays;
 mod start;
 mod turn;
 
@@ -12,19 +14,22 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
+use writ_connectors::subscriber::Sender;
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
 use writ_kernel::finding::Findings;
 use writ_kernel::machine::Machine;
 use writ_kernel::settle::{self, Settlement};
-use writ_model::delivery::{Answer, AttemptId};
+use writ_model::delivery::AttemptId;
 use writ_model::id::Offset;
 use writ_model::time::Moment;
 
 use self::command::Command;
+use self::jobs::Jobs;
 use self::lanes::Lanes;
 use self::reader::ColdReader;
 use crate::clock::Clock;
 use crate::payload::{Event, Payloads, Stretch};
+use crate::replay::Recall;
 use crate::writer::WriterHandle;
 
 /// Facts taken in one turn before effects that need the writer are flushed.
@@ -35,6 +40,8 @@ pub(crate) struct Committed {
     pub(crate) events: Vec<Arc<Event>>,
     /// The log's end after it.
     pub(crate) end: Offset,
+    /// Attempts that waited for it.
+    pub(crate) confirmed: Vec<AttemptId>,
 }
 
 /// What tasks send back.
@@ -58,15 +65,19 @@ pub(crate) struct Hub {
     pub(crate) settlement: Settlement,
     pub(crate) findings: Findings,
     pub(crate) lanes: Lanes,
+    pub(crate) jobs: Jobs,
+    pub(crate) recall: Recall,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) cold: ColdReader,
     pub(crate) writer: WriterHandle,
+    pub(crate) sender: Sender,
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     /// Lanes at the head, to be served by the next commit.
     pub(crate) waiting: BTreeMap<LaneId, Stretch>,
-    pub(crate) attempts: JoinSet<Answer>,
-    /// Which attempt a task makes.
-    pub(crate) attempt_of: HashMap<Id, AttemptId>,
+    /// Calls of connectors under way; each gives a fact.
+    pub(crate) attempts: JoinSet<dispatch::Fact>,
+    /// The fact when a call panics.
+    pub(crate) if_lost: HashMap<Id, dispatch::Fact>,
     pub(crate) dispatch_effects: Vec<dispatch::Effect>,
     pub(crate) settle_effects: Vec<settle::Effect>,
     pub(crate) journal: Vec<writ_model::control::ControlFact>,
@@ -78,11 +89,11 @@ impl Hub {
         self.carry_out();
         let mut is_draining = false;
         loop {
-            if is_draining && self.attempts.is_empty() {
+            if is_draining && self.attempts.is_empty() && !self.dispatch.awaits_commit() {
                 break;
             }
             let deadline = self.next_deadline();
-            let clock = self.clock;
+            let (clock, writer) = (self.clock, self.writer.work.clone());
             let sleep = async move {
                 match deadline {
                     Some(at) => tokio::time::sleep_until(clock.instant(at).into()).await,
@@ -95,6 +106,8 @@ impl Hub {
                 Some(committed) = inbox.committed.recv() => self.committed(committed),
                 Some(command) = inbox.commands.recv() => self.command(command),
                 () = sleep => self.on_time(),
+                // Only a writer that failed is gone before the hub: no commit will come.
+                () = writer.closed(), if is_draining => break,
                 _ = inbox.stop.wait_for(|stop| *stop), if !is_draining => {
                     is_draining = true;
                     self.drain();

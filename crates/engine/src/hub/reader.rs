@@ -7,7 +7,7 @@ use writ_kernel::dispatch::{Item, LaneId};
 use writ_kernel::route::Router;
 use writ_model::cloudevent::Placement;
 use writ_model::envelope::PrivatePart;
-use writ_model::id::Offset;
+use writ_model::id::{Generation, Offset, SubjectId};
 use writ_store::log::{LogReader, Record, StoredEvent};
 use writ_store::seal;
 use writ_store::vault::{Purpose, Vault};
@@ -88,6 +88,57 @@ impl ColdReader {
     /// Records as they are stored. Blocking.
     pub(crate) fn records(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
         self.shared.read(from, bytes_max)
+    }
+
+    /// A stored event with its payload opened by the keys of now. Blocking.
+    pub(crate) fn open(&self, stored: StoredEvent) -> Result<Event, Unreadable> {
+        self.shared.open(stored)
+    }
+
+    /// The event read and opened anew, shared with nobody; `None` when it is not in the log.
+    pub(crate) async fn reopened(&self, offset: Offset) -> Result<Option<Event>, Unreadable> {
+        let shared = Arc::clone(&self.shared);
+        let read = move || match shared.read(offset, 1)?.into_iter().next() {
+            Some(Record::Event(stored)) if stored.offset == offset => shared.open(*stored).map(Some),
+            Some(Record::Event(_) | Record::Fact(..) | Record::Leaf(..)) | None => Ok(None),
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or(Err(Unreadable))
+    }
+
+    /// The subject's present life. Blocking.
+    pub(crate) fn generation(&self, subject: SubjectId) -> Result<Option<Generation>, Unreadable> {
+        let vault = self.shared.vault.lock().unwrap_or_else(PoisonError::into_inner);
+        vault.generation(subject).map_err(|error| {
+            tracing::error!(error = %error, "key vault failed");
+            Unreadable
+        })
+    }
+
+    /// Whether the key of an event's payload is gone by now.
+    pub(crate) async fn is_shredded(
+        &self,
+        subject: SubjectId,
+        generation: Generation,
+    ) -> Result<bool, Unreadable> {
+        let shared = Arc::clone(&self.shared);
+        let key = move || {
+            let vault = shared.vault.lock().unwrap_or_else(PoisonError::into_inner);
+            vault.key(subject, generation, Purpose::Content)
+        };
+        match tokio::task::spawn_blocking(key).await {
+            Ok(Ok(key)) => Ok(key.is_none()),
+            Ok(Err(_)) | Err(_) => Err(Unreadable),
+        }
+    }
+
+    /// A reader of its own, for who reads much.
+    pub(crate) fn reader(&self) -> Box<dyn LogReader> {
+        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).another()
+    }
+
+    /// The oldest offset that the log still holds.
+    pub(crate) fn start(&self) -> Offset {
+        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).start()
     }
 }
 

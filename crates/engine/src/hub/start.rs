@@ -7,60 +7,42 @@ use writ_kernel::dispatch::lane::Recovered;
 use writ_kernel::dispatch::replay::Order;
 use writ_model::control::ReplayProgress;
 use writ_model::finding::Finding;
+use writ_model::replay::ReplayOrder;
 
 use super::Hub;
-use super::command::ReplayRequest;
 use crate::handle::LaneStatus;
+use crate::replay::Errand;
 
 impl Hub {
     /// Lets the lanes read.
     pub(crate) fn start(
         mut self,
         recovered: BTreeMap<LaneId, Recovered>,
-        replays: &[ReplayProgress],
+        replays: Vec<(Option<ReplayOrder>, ReplayProgress)>,
         findings: Vec<Finding>,
     ) -> Self {
         let now = self.clock.now();
         self.dispatch.start(now, recovered, &mut self.dispatch_effects);
         self.start_findings(findings);
-        for progress in replays {
-            let order = Order::resumed(progress, None);
-            if !self.add_replay(progress.subscriber.as_str(), order) {
-                tracing::warn!(
-                    replay = progress.id,
-                    "replay was not resumed: its subscriber is not configured"
-                );
-            }
+        for (order, progress) in replays {
+            self.take_up(order, progress);
         }
         self
     }
 
-    pub(super) fn replay(&mut self, request: ReplayRequest) -> bool {
-        let order = Order::new(&request.id, request.from, request.to, request.rate);
-        self.add_replay(&request.subscriber, order)
-    }
-
-    fn add_replay(&mut self, subscriber: &str, order: Order) -> bool {
-        let Some(base) = self.lanes.by_name(subscriber) else { return false };
-        let (id, now) = (order.id.clone(), self.clock.now());
-        match self.dispatch.replay(now, base, order, &mut self.dispatch_effects) {
-            Ok(lane) => {
-                self.lanes.keep_replays(|lane| self.dispatch.lane(lane).is_some());
-                self.lanes.add_replay(id, lane, base);
-                true
-            }
-            Err(refused) => {
-                tracing::warn!(subscriber, error = %refused, "replay refused");
-                false
-            }
+    /// A replay that did not end goes on with what was ordered, where it was and as fast as it was.
+    fn take_up(&mut self, order: Option<ReplayOrder>, progress: ReplayProgress) {
+        let id = progress.id.clone();
+        let base = self.lanes.by_name(progress.subscriber.as_str());
+        let order = Order::resumed(order, progress);
+        let started = match base.map(|base| Errand::new(order.given.clone(), base)) {
+            Some(Ok(errand)) => self.start_replay(errand, order).map_err(|error| error.to_string()),
+            Some(Err(error)) => Err(error.to_string()),
+            None => Err("its subscriber is not configured".to_owned()),
+        };
+        if let Err(cause) = started {
+            tracing::warn!(replay = id, cause, "replay was not resumed");
         }
-    }
-
-    pub(super) fn cancel_replay(&mut self, id: &str) -> bool {
-        let running = self.lanes.replay(id).filter(|lane| self.dispatch.lane(*lane).is_some());
-        let Some(lane) = running else { return false };
-        self.take(super::Fact::Dispatch(writ_kernel::dispatch::Fact::Cancel(lane)));
-        true
     }
 
     pub(super) fn status(&self) -> Vec<LaneStatus> {
@@ -74,6 +56,7 @@ impl Hub {
         Some(LaneStatus {
             subscriber: name.to_string(),
             kind: self.lanes.kind(id).to_owned(),
+            guarantees: self.lanes.promises(id).all().collect(),
             state: lane.state().as_str(),
             breaker: lane.breaker(),
             watermark: lane.watermark(),

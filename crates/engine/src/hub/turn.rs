@@ -5,11 +5,11 @@ use writ_kernel::dispatch::{self, Attempt, Effect, LaneId, Note};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
-use writ_model::delivery::{Answer, Fault};
+use writ_model::delivery::{Answer, Branch, Fault, Resolution, Verdict};
 use writ_model::id::SubjectId;
 
 use super::{Committed, Fact, Hub};
-use crate::deliver;
+use crate::deliver::{self, Way};
 use crate::metric;
 use crate::payload::{Event, Offering, Stretch};
 use crate::writer::Work;
@@ -23,20 +23,28 @@ impl Hub {
         }
     }
 
-    pub(super) fn answered(&mut self, done: Result<(Id, Answer), JoinError>) {
-        let (task, answer) = done.unwrap_or_else(|error| {
-            // A connector panicked: whether anything was sent is not known.
-            tracing::error!(error = %error, "attempt task failed");
-            (error.id(), Answer::Failed(Fault::AnswerBroken))
-        });
-        if let Some(attempt) = self.attempt_of.remove(&task) {
-            self.take(Fact::Dispatch(dispatch::Fact::Answered(attempt, answer)));
+    pub(super) fn answered(&mut self, done: Result<(Id, dispatch::Fact), JoinError>) {
+        match done {
+            Ok((task, fact)) => {
+                self.if_lost.remove(&task);
+                self.take(Fact::Dispatch(fact));
+            }
+            Err(error) => {
+                // A connector panicked: whether anything was sent is not known.
+                tracing::error!(error = %error, "attempt task failed");
+                if let Some(fact) = self.if_lost.remove(&error.id()) {
+                    self.take(Fact::Dispatch(fact));
+                }
+            }
         }
     }
 
     pub(super) fn committed(&mut self, committed: Committed) {
         let open = committed.events.iter().map(|event| open(event)).collect();
         self.payloads.push(&committed.events, committed.end);
+        for attempt in committed.confirmed {
+            self.take(Fact::Dispatch(dispatch::Fact::Durable(attempt)));
+        }
         self.take(Fact::Settle(settle::Fact::Stored(open)));
         let waiting: Vec<(LaneId, Stretch)> = std::mem::take(&mut self.waiting).into_iter().collect();
         waiting.into_iter().for_each(|(lane, stretch)| self.read(lane, stretch));
@@ -68,8 +76,21 @@ impl Hub {
                 self.read(lane, Stretch { from, items_max, bytes_max });
             }
             Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
-            Effect::Send(attempt) => self.send(attempt),
-            Effect::Journal(fact) => self.journal.push(fact),
+            Effect::Send(attempt) => self.send(attempt, Way::Deliver),
+            Effect::Prepare(attempt) => self.send(attempt, Way::Prepare(self.sender.epoch)),
+            Effect::ListBranches(lane) => self.list_branches(lane),
+            Effect::Resolve(lane, branch, verdict) => self.resolve(lane, branch, verdict),
+            Effect::Journal(fact) => {
+                if let ControlFact::Replay(progress) = &fact {
+                    self.jobs.note(progress, self.clock.now().moment);
+                }
+                self.journal.push(fact);
+            }
+            Effect::Confirm(attempt) => {
+                let journal = std::mem::take(&mut self.journal);
+                self.writer.send(Work::Facts(journal));
+                self.writer.send(Work::Confirm(attempt));
+            }
             Effect::Settled(lane, batch) => {
                 let fact = settle::Fact::Settled(lane, batch.items.clone());
                 self.take(Fact::Settle(fact));
@@ -82,7 +103,13 @@ impl Hub {
     fn note(&mut self, lane: LaneId, note: &Note) {
         metric::note(self.lanes.name(lane), note);
         self.find(lane, note);
-        if let Note::Retried { cause, .. } | Note::DeadLettered { cause, .. } = note {
+        if let Note::Unresolved { cause } = note {
+            self.lanes.failed(lane, cause);
+        }
+        if let Note::Retried { cause, .. }
+        | Note::DeadLettered { cause, .. }
+        | Note::Unconfirmed { cause, .. } = note
+        {
             self.lanes.failed(lane, cause);
         }
     }
@@ -106,6 +133,9 @@ impl Hub {
 
     /// Serves a lane from memory, from disk, or with the next commit.
     fn read(&mut self, lane: LaneId, stretch: Stretch) {
+        if let Some(errand) = self.jobs.errand(lane) {
+            return self.read_replay(lane, errand, stretch);
+        }
         let Some((base, name)) = self.lanes.base(lane) else { return };
         match self.payloads.offer(base, name, stretch) {
             Offering::AtHead => drop(self.waiting.insert(lane, stretch)),
@@ -129,11 +159,36 @@ impl Hub {
         self.writer.send(Work::DeadLetters { lane, subject });
     }
 
-    fn send(&mut self, attempt: Attempt) {
+    /// Runs a call of a connector; `if_lost` is the fact when it panics.
+    fn call(&mut self, call: impl Future<Output = dispatch::Fact> + Send + 'static, if_lost: dispatch::Fact) {
+        self.if_lost.insert(self.attempts.spawn(call).id(), if_lost);
+    }
+
+    fn list_branches(&mut self, lane: LaneId) {
+        let Some(subscriber) = self.lanes.subscriber(lane) else { return };
+        let sender = self.sender;
+        let call = async move { dispatch::Fact::Branches(lane, subscriber.branches(sender).await) };
+        self.call(call, dispatch::Fact::Branches(lane, Err(Fault::AnswerBroken)));
+    }
+
+    fn resolve(&mut self, lane: LaneId, branch: Branch, verdict: Verdict) {
+        let Some(subscriber) = self.lanes.subscriber(lane) else { return };
+        let sender = self.sender;
+        let call = async move {
+            dispatch::Fact::Resolved(lane, branch, subscriber.resolve(sender, branch, verdict).await)
+        };
+        let lost = Resolution::Failed(Fault::AnswerBroken);
+        self.call(call, dispatch::Fact::Resolved(lane, branch, lost));
+    }
+
+    fn send(&mut self, attempt: Attempt, way: Way) {
         let Some(subscriber) = self.lanes.subscriber(attempt.lane) else { return };
-        let (id, cold) = (attempt.id, self.cold.clone());
-        let task = async move { deliver::attempt(&attempt, subscriber.as_ref(), &cold).await };
-        self.attempt_of.insert(self.attempts.spawn(task).id(), id);
+        let (id, cold, sender) = (attempt.id, self.cold.clone(), self.sender);
+        let call = async move {
+            let answer = deliver::attempt(&attempt, subscriber.as_ref(), &cold, sender, way).await;
+            dispatch::Fact::Answered(id, answer)
+        };
+        self.call(call, dispatch::Fact::Answered(id, Answer::Failed(Fault::AnswerBroken)));
     }
 
     /// Stops new attempts; those in flight end by their own time-outs.

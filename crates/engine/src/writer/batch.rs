@@ -9,6 +9,7 @@ use writ_kernel::gate::Cleared;
 use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
+use writ_model::delivery::AttemptId;
 use writ_model::id::{EventId, KeyHash, Offset, SourceName};
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
@@ -76,18 +77,29 @@ pub(crate) struct FromHub {
     /// Their leaves are written at the commit, so that a leaf's time is never older than its commit.
     pub(super) finished: Vec<Finished>,
     pub(super) loads: Vec<Deferred>,
+    /// Attempts that wait for what was asked before them.
+    pub(super) confirms: Vec<AttemptId>,
 }
 
-/// What the follower is told once this commit is done.
-#[derive(Debug, Clone)]
+/// Who is told once this commit is done: the follower, or who waits for it.
+#[derive(Debug)]
 pub(super) enum Deferred {
-    Load { from: Offset, limit: usize },
-    DeadLetters { lane: writ_kernel::dispatch::LaneId, subject: writ_model::id::SubjectId },
+    Load {
+        from: Offset,
+        limit: usize,
+    },
+    DeadLetters {
+        lane: writ_kernel::dispatch::LaneId,
+        subject: writ_model::id::SubjectId,
+    },
+    /// Somebody waits for what was journaled before it.
+    Durable(oneshot::Sender<()>),
 }
 
 impl FromHub {
     pub(super) fn is_empty(&self) -> bool {
-        self.facts.is_empty() && self.finished.is_empty() && self.loads.is_empty()
+        let waits = !self.loads.is_empty() || !self.confirms.is_empty();
+        self.facts.is_empty() && self.finished.is_empty() && !waits
     }
 
     /// Puts what was asked for earlier before what is here.
@@ -96,6 +108,7 @@ impl FromHub {
         self.facts.append(&mut earlier.facts);
         self.finished.append(&mut earlier.finished);
         self.loads.append(&mut earlier.loads);
+        self.confirms.append(&mut earlier.confirms);
     }
 }
 

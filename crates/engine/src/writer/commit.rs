@@ -69,6 +69,7 @@ pub(crate) struct Writer {
     /// The last run of each source of which something was refused.
     pub(crate) failed_runs: BTreeMap<SourceName, u64>,
     pub(crate) carried: FromHub,
+    pub(crate) pins: super::Pins,
     /// The log's end when this run began.
     pub(crate) began: Offset,
     /// The latest time that was written: leaves and events never go back behind it.
@@ -121,6 +122,7 @@ impl Writer {
         match work {
             Work::Changes(submission, run) => return self.take_changes(batch, submission, run),
             Work::Facts(facts) => {
+                self.pins.see(&facts);
                 batch.load += facts.len();
                 batch.hub.facts.extend(facts);
             }
@@ -132,6 +134,10 @@ impl Writer {
             Work::DeadLetters { lane, subject } => {
                 batch.hub.loads.push(Deferred::DeadLetters { lane, subject });
             }
+            Work::Confirm(attempt) => batch.hub.confirms.push(attempt),
+            Work::Retire { before, as_of } => self.retire(batch, before, as_of),
+            Work::Truncate(before) => self.truncate(before),
+            Work::Durable(done) => batch.hub.loads.push(Deferred::Durable(done)),
             Work::Stop => {}
         }
         Ok(())
@@ -225,6 +231,7 @@ impl Writer {
         self.vault().remember(&batch.remembers, appended.end).map_err(|error| vault_failed(&error))?;
         self.covered.append(&mut batch.covered);
         self.accounting.append(&mut batch.accounted);
+        self.pins.committed(appended.end);
         self.taken.add(&mut batch.taken, appended.end, self.state.applied());
         Ok(())
     }
@@ -240,13 +247,18 @@ impl Writer {
         }
         self.handle.give_back(batch.permits);
         // The hub may lag by a bounded number of commits; waiting for it here is the back-pressure.
-        drop(self.committed.blocking_send(Committed { events, end }));
+        drop(self.committed.blocking_send(Committed { events, end, confirmed: batch.hub.confirms }));
         drop(self.wake.send(Wake::Grown));
         for deferred in batch.hub.loads {
-            drop(self.wake.send(match deferred {
+            let wake = match deferred {
                 Deferred::Load { from, limit } => Wake::Load { from, limit },
                 Deferred::DeadLetters { lane, subject } => Wake::DeadLetters { lane, subject },
-            }));
+                Deferred::Durable(done) => {
+                    let _ = done.send(());
+                    continue;
+                }
+            };
+            drop(self.wake.send(wake));
         }
     }
 

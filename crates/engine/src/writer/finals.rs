@@ -137,6 +137,7 @@ fn records(settled: &[SettledAt]) -> Vec<AckRecord> {
             SettledAs::DeadLettered => Settled::DeadLettered,
             SettledAs::Withheld => Settled::Withheld,
             SettledAs::Pending => Settled::Pending,
+            SettledAs::Attempted => Settled::Attempted,
         },
         at: leaf::time(how.at),
         attempts: u64::from(how.attempts),

@@ -14,6 +14,7 @@ mod failure;
 mod finals;
 mod leaf;
 pub(crate) mod quota;
+mod retire;
 mod taken;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::code;
 use writ_model::control::{ControlFact, SourceProgress};
+use writ_model::delivery::AttemptId;
 use writ_model::envelope::Envelope;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId};
 use writ_model::verdict::{Reason, WithheldAs};
@@ -37,6 +39,7 @@ use crate::error::EngineError;
 
 pub(crate) use batch::FromHub;
 pub(crate) use commit::Writer;
+pub(crate) use retire::Pins;
 pub(crate) use taken::Taken;
 
 /// Changes in one commit at most; the rest waits for the next. A commit is one frame, and a reader of any of its
@@ -96,6 +99,17 @@ pub(crate) enum Work {
         lane: LaneId,
         subject: SubjectId,
     },
+    /// Tell the hub once everything before this is committed.
+    Confirm(AttemptId),
+    /// Journal that everything below `before` leaves the log, if nothing has come to need it since `as_of`.
+    Retire {
+        before: Offset,
+        as_of: Offset,
+    },
+    /// Remove the segments below an offset; the journal says so already.
+    Truncate(Offset),
+    /// Tell once everything before this is committed.
+    Durable(oneshot::Sender<()>),
     /// Finish what is queued and end.
     Stop,
 }

@@ -7,7 +7,7 @@ use writ_model::time::Moment;
 use super::lane::{Lane, State};
 use super::line::Line;
 use super::parent::Turn;
-use super::send::Flight;
+use super::send::{Flight, Stage};
 use super::{GivenUp, Note, classify};
 
 /// One line's part of an answer.
@@ -22,6 +22,15 @@ struct Part<'a> {
 impl Lane {
     /// An attempt ended. One that is not under way (late, repeated, of an earlier run) changes nothing.
     pub(super) fn answered(&mut self, turn: &mut Turn<'_>, id: AttemptId, answer: &Answer) {
+        let is_prepared = match self.flights.get(&id).map(|flight| &flight.stage) {
+            // The answer to the prepare has come before.
+            None | Some(Stage::Deciding(_) | Stage::Committing(_)) => return,
+            Some(Stage::Preparing) => self.decide(turn, id, answer),
+            Some(Stage::Sent | Stage::Staged(_)) => false,
+        };
+        if is_prepared {
+            return;
+        }
         let Some(flight) = self.flights.remove(&id) else { return };
         self.flying -= flight.events();
         let judge = classify::Judge { rules: &self.config.answers, wall: turn.now.wall };
@@ -31,6 +40,9 @@ impl Lane {
         let health = classify::health(outcomes);
         self.with_breaker(turn, |breaker, now| breaker.record(now, flight.pass, health));
         self.throttle(turn, outcomes);
+        if flight.is_once {
+            return self.answered_once(turn, &flight, answer, outcomes);
+        }
         if verdict.is_whole_rejection() {
             return self.split(&flight);
         }
@@ -41,13 +53,17 @@ impl Lane {
             self.conclude(turn, &Part { line, outcomes: part, answer, first, is_charged });
             first += count;
         }
+        self.stop_if_gone(turn, outcomes);
+    }
+
+    pub(super) fn stop_if_gone(&mut self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
         if outcomes.contains(&Outcome::SubscriberGone) && self.state != State::Gone {
             self.note(turn, Note::Gone);
             self.change(turn, State::Gone);
         }
     }
 
-    fn note_acknowledged(&self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
+    pub(super) fn note_acknowledged(&self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {
         let count = outcomes.iter().filter(|outcome| **outcome == Outcome::Acknowledged).count();
         if count > 0 {
             self.note(turn, Note::Acknowledged(u32::try_from(count).unwrap_or(u32::MAX)));

@@ -2,7 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubscriberName};
+use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, StoreId, SubscriberName};
 
 use crate::gate::permit::Permit;
 
@@ -43,18 +43,35 @@ impl Delivery {
 
 /// The key of all delivery ids of one store. Whoever changes it makes every receiver's dedup worthless.
 #[derive(Clone)]
-pub struct DeliveryKey(Hmac<Sha256>);
+pub struct DeliveryKey {
+    keyed: Hmac<Sha256>,
+    reissue: u32,
+}
 
 impl DeliveryKey {
     /// From 32 random bytes that are kept as long as the store.
     pub fn new(bytes: [u8; 32]) -> Self {
         // Keyed once: an id is made per delivery.
-        Self(Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length"))
+        let keyed = Hmac::new_from_slice(&bytes).expect("HMAC takes a key of any length");
+        Self { keyed, reissue: 0 }
+    }
+
+    /// The same key, making the ids of an explicit reissue; 0 makes those of an ordinary delivery.
+    pub fn reissuing(&self, reissue: u32) -> Self {
+        Self { keyed: self.keyed.clone(), reissue }
+    }
+
+    /// The store's own id at its receivers.
+    pub fn store_id(&self) -> StoreId {
+        let mut mac = self.keyed.clone();
+        mac.update(b"writ store v1");
+        let full: [u8; 32] = mac.finalize().into_bytes().into();
+        StoreId(*full.first_chunk().expect("32 bytes hold 8"))
     }
 
     /// The id of one event at one subscriber: HMAC-SHA256 over (subscriber, source, event id, generation,
     /// step, reissue), each variable field preceded by its length, cut to 16 bytes. Step and reissue are
-    /// zero for every ordinary delivery, so retry, redrive and replay give the same id.
+    /// zero for every ordinary delivery, so retry, redrive and a replay under the same ids give the same id.
     pub fn delivery_id(
         &self,
         subscriber: &SubscriberName,
@@ -63,8 +80,7 @@ impl DeliveryKey {
         generation: Generation,
     ) -> DeliveryId {
         const STEP: u32 = 0;
-        const REISSUE: u32 = 0;
-        let mut mac = self.0.clone();
+        let mut mac = self.keyed.clone();
         mac.update(b"writ delivery v1");
         for text in [subscriber.as_str(), source.as_str()] {
             let len = u8::try_from(text.len()).expect("names have at most 63 bytes");
@@ -72,7 +88,7 @@ impl DeliveryKey {
             mac.update(text.as_bytes());
         }
         mac.update(event_id.0.as_bytes());
-        for number in [generation.0, STEP, REISSUE] {
+        for number in [generation.0, STEP, self.reissue] {
             mac.update(&number.to_be_bytes());
         }
         let full: [u8; 32] = mac.finalize().into_bytes().into();
@@ -112,6 +128,20 @@ mod tests {
             id("crms", "hop", EVENT, 1),
         ];
         assert!(others.iter().all(|other| *other != base));
+    }
+
+    #[test]
+    fn every_reissue_has_an_id_of_its_own_and_none_has_the_ordinary_one() {
+        let key = DeliveryKey::new([7; 32]);
+        let of = |key: &DeliveryKey| {
+            let (subscriber, source) = (SubscriberName::new("crm"), SourceName::new("shop"));
+            let event = EVENT.parse().expect("an id");
+            key.delivery_id(&subscriber.expect("a name"), &source.expect("a name"), event, Generation(1))
+        };
+        assert_eq!(of(&key.reissuing(0)), of(&key));
+        assert_ne!(of(&key.reissuing(1)), of(&key));
+        assert_ne!(of(&key.reissuing(1)), of(&key.reissuing(2)));
+        assert_eq!(of(&key.reissuing(1).reissuing(2)), of(&key.reissuing(2)));
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Queued {
     pub not_before: Option<Moment>,
     /// It comes from the dead letters: settling it does not touch the cursor.
     pub is_redriven: bool,
+    /// It is sent at most once; shares no request with what may be repeated.
+    pub is_once: bool,
 }
 
 /// Who goes first: express before standard, and of express what is due earliest.
@@ -194,6 +196,7 @@ impl Backlog {
     /// flight. Gives each line in it with how many of its first events, in the order of sending.
     pub fn pick(&mut self, room: Room, purse: &mut Purse<'_>) -> Vec<(Line, usize)> {
         let (mut members, mut limit, mut bytes, mut count) = (Vec::new(), room.items, 0, 0);
+        let mut is_once = None;
         while let Some((_, _, line)) = self.ready.first().copied() {
             let queue = self.queues.get(&line).expect("a ready line has a queue");
             limit = limit.min(queue.batch_limit);
@@ -202,7 +205,8 @@ impl Backlog {
             let mut taken = 0;
             for queued in queue.items.iter().take(most) {
                 let size = queued.item.bytes as usize;
-                let is_full = count + taken > 0 && bytes + size > room.bytes;
+                let is_of_a_kind = *is_once.get_or_insert(queued.is_once) == queued.is_once;
+                let is_full = count + taken > 0 && (bytes + size > room.bytes || !is_of_a_kind);
                 if is_full || !purse.take(queued.item.change_type) {
                     break;
                 }

@@ -124,8 +124,11 @@ fn failed(fault: Fault) -> Outcome {
         | Fault::SendBroken
         | Fault::AnswerBroken
         | Fault::Timeout
-        | Fault::LocalSink => Outcome::Retry { cause },
-        Fault::Unsendable => Outcome::Rejected { cause },
+        | Fault::LocalSink
+        | Fault::Conflict
+        | Fault::Fenced
+        | Fault::Unready => Outcome::Retry { cause },
+        Fault::Unsendable | Fault::Refused => Outcome::Rejected { cause },
     }
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use writ_model::control::Cursor;
+use writ_model::delivery::Branch;
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 
 use super::answers::Rules;
 use super::line::Order;
 use super::{breaker, due, ledger, rate, retry};
+use crate::guarantee::Promises;
 
 /// How a subscriber takes batches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,12 @@ pub struct Config {
     pub breaker: breaker::Policy,
     /// How often the cursor is written.
     pub cursor: ledger::Policy,
+    /// The subscriber prepares, and commits when the journal has decided.
+    pub is_two_phase: bool,
+    /// What the subscriber is promised.
+    pub promises: Promises,
+    /// An event that is sent at most once is not sent when it is older.
+    pub expires_after: Option<Duration>,
 }
 
 impl Config {
@@ -81,6 +89,9 @@ impl Config {
             retry: retry::Policy::default(),
             breaker: breaker::Policy::default(),
             cursor: ledger::Policy::default(),
+            is_two_phase: false,
+            promises: Promises::default(),
+            expires_after: None,
         }
     }
 }
@@ -99,6 +110,8 @@ pub struct Recovered {
     /// Those of them with dead letters that were parked without the later events of the subject: what stands
     /// between them may be open.
     pub scattered: BTreeSet<SubjectId>,
+    /// Branches that are decided and not concluded.
+    pub decided: Vec<Branch>,
 }
 
 /// Whether a lane does anything.

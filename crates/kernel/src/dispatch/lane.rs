@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use writ_model::control::{ControlFact, Cursor, LaneChange, ReplayProgress, SettledBatch};
+use writ_model::control::{ControlFact, Cursor, LaneChange, SettledBatch};
 use writ_model::delivery::{Acknowledgement, AttemptId, SettledAs};
 use writ_model::id::{AnswerDigest, Epoch, Offset};
 use writ_model::time::Moment;
@@ -22,6 +22,7 @@ use super::parent::Turn;
 use super::replay;
 use super::retry::Jitter;
 use super::send::Flight;
+use super::two_phase::Coordinator;
 use super::{Effect, Item, LaneId, Note};
 use crate::gate::permit::PermitVerdict;
 
@@ -57,6 +58,7 @@ pub struct Lane {
     /// Events in those.
     pub(super) flying: usize,
     pub(super) lateness: Lateness,
+    pub(super) coordinator: Option<Coordinator>,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
 }
@@ -70,14 +72,17 @@ impl Lane {
         let mut lane = Self::at(given, config, Position::new(watermark, done));
         lane.state = State::recovered(recovered.state.as_deref());
         lane.parked = Parked::new(recovered.parked, &recovered.scattered);
+        lane.coordinator = lane.config.is_two_phase.then(|| Coordinator::new(recovered.decided));
         lane
     }
 
     pub(super) fn replay(given: Endowment, base: Config, order: replay::Order) -> Self {
-        let mut lane = Self::at(given, base, Position::new(order.next, Vec::new()));
-        lane.pace = Pace::new(order.rate_per_second);
+        let given = Endowment { key: given.key.reissuing(order.reissue()), ..given };
+        let position = Position::new(order.progress.next, order.progress.done.clone());
+        let mut lane = Self::at(given, base, position);
+        lane.pace = Pace::new(order.progress.rate_per_second);
         lane.lateness = Lateness::new(None);
-        lane.state = if order.is_paused { State::Paused } else { State::Running };
+        lane.state = if order.is_paused() { State::Paused } else { State::Running };
         lane.replay = Some(order);
         lane
     }
@@ -98,6 +103,7 @@ impl Lane {
             pace: Pace::default(),
             flights: BTreeMap::new(),
             flying: 0,
+            coordinator: None,
             linger_until: None,
             is_reading: false,
         }
@@ -121,6 +127,10 @@ impl Lane {
     /// Events in them.
     pub fn events_in_flight(&self) -> usize {
         self.flying
+    }
+
+    pub(super) fn flies(&self, attempt: AttemptId) -> bool {
+        self.flights.contains_key(&attempt)
     }
 
     /// Whether it runs.
@@ -159,7 +169,7 @@ impl Lane {
     }
 
     fn take_stretch(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
-        let end = self.replay.as_ref().map_or(Offset(u64::MAX), |order| order.to);
+        let end = self.replay.as_ref().map_or(Offset(u64::MAX), |order| order.given.to);
         for item in items {
             if item.offset < end && self.position.open(item.offset, item.recorded_at) {
                 self.take_in(turn, item);
@@ -170,13 +180,20 @@ impl Lane {
     }
 
     fn take_in(&mut self, turn: &mut Turn<'_>, item: Item) {
-        if item.permit == PermitVerdict::Denied {
+        if let PermitVerdict::Denied(denial) = item.permit {
+            self.note_denied(item.offset, denial);
             return self.settle(turn, item.offset, SettledAs::Withheld, 0, None);
         }
         let order = self.config.order;
-        match self.parked.last(item.subject_id).filter(|_| order.parks_later()) {
-            Some(last) => self.join_dead_letters(turn, item, last),
-            None => self.backlog.push(order.line(&item), self.queued(item, false)),
+        let line = order.line(&item);
+        let queued = self.queued(item, false);
+        if queued.is_once && self.replay.is_some() {
+            // A replay would be a second attempt.
+            return self.settle(turn, queued.item.offset, SettledAs::Withheld, 0, None);
+        }
+        match self.parked.last(queued.item.subject_id).filter(|_| order.parks_later()) {
+            Some(last) => self.join_dead_letters(turn, &queued, last),
+            None => self.backlog.push(line, queued),
         }
     }
 
@@ -184,6 +201,7 @@ impl Lane {
         let subscriber = &self.config.subscriber;
         let delivery_id =
             self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
+        let is_once = self.config.promises.of(item.change_type).is_once(item.operation);
         let due = self.config.due.due(item.change_type, item.recorded_at);
         Queued {
             item,
@@ -194,6 +212,7 @@ impl Lane {
             first_attempt: None,
             not_before: None,
             is_redriven,
+            is_once,
         }
     }
 
@@ -209,7 +228,13 @@ impl Lane {
         self.position.settle(offset);
         let acknowledgement = Acknowledgement { settled, at: turn.now.wall, attempts, answer_sha256 };
         if let Some(order) = &mut self.replay {
-            order.delivered += u64::from(acknowledgement.settled == SettledAs::Acknowledged);
+            match acknowledgement.settled {
+                SettledAs::Acknowledged => order.progress.delivered += 1,
+                SettledAs::Withheld => order.progress.withheld += 1,
+                SettledAs::DeadLettered | SettledAs::Pending | SettledAs::Attempted => {
+                    order.progress.failed += 1;
+                }
+            }
             self.ledger.touch(turn.now.moment);
         } else {
             self.ledger.push(turn.now.moment, offset, acknowledgement);
@@ -222,7 +247,7 @@ impl Lane {
         let items = self.ledger.take(watermark);
         let subscriber = self.config.subscriber.clone();
         if let Some(progress) = self.progress() {
-            return turn.journal(ControlFact::Replay(progress));
+            return self.tell_replay(turn, progress);
         }
         if !items.is_empty() {
             let batch = SettledBatch { subscriber: subscriber.clone(), items };
@@ -230,18 +255,6 @@ impl Lane {
         }
         let (epoch, done) = (self.given.epoch, self.position.done());
         turn.journal(ControlFact::Cursor(Cursor { subscriber, epoch, watermark, done }));
-    }
-
-    fn progress(&self) -> Option<ReplayProgress> {
-        self.replay.as_ref().map(|order| ReplayProgress {
-            id: order.id.clone(),
-            subscriber: self.config.subscriber.clone(),
-            from: order.from,
-            to: order.to,
-            next: self.position.watermark(),
-            state: self.state.as_str().to_owned(),
-            delivered: order.delivered,
-        })
     }
 
     /// Changes whether the lane runs, and journals it.
@@ -259,22 +272,5 @@ impl Lane {
         let subscriber = self.config.subscriber.clone();
         let state = state.as_str().to_owned();
         turn.journal(ControlFact::Lane(LaneChange { subscriber, state, at: turn.now.wall }));
-    }
-
-    /// A replay ends before its end.
-    pub(super) fn cancel(&mut self, turn: &mut Turn<'_>) {
-        let Some(progress) = self.progress() else { return };
-        self.state = State::Over;
-        self.ledger.take(progress.next);
-        turn.journal(ControlFact::Replay(ReplayProgress { state: "cancelled".to_owned(), ..progress }));
-    }
-
-    /// A replay that has read and settled its whole range is over.
-    pub(super) fn end_if_done(&mut self, turn: &mut Turn<'_>) {
-        let Some(order) = &self.replay else { return };
-        let done = self.position.watermark() >= order.to && self.backlog.items() == 0;
-        if done && self.state == State::Running {
-            self.change(turn, State::Over);
-        }
     }
 }

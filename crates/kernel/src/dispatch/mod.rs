@@ -20,6 +20,7 @@ mod http_date;
 mod lateness;
 pub mod ledger;
 pub mod line;
+mod once;
 pub mod overtake;
 pub mod pace;
 mod parent;
@@ -28,11 +29,12 @@ pub mod rate;
 pub mod replay;
 pub mod retry;
 pub mod send;
+mod two_phase;
 
 use std::time::Duration;
 
 use writ_model::control::{ControlFact, SettledBatch};
-use writ_model::delivery::{Answer, AttemptId};
+use writ_model::delivery::{Answer, AttemptId, Branch, Fault, Resolution, Verdict};
 use writ_model::id::{DeliveryId, EventId, Generation, Offset, Slot, SourceName, SubjectId};
 use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
@@ -62,7 +64,7 @@ pub struct Item {
     pub generation: Generation,
     /// What it is about.
     pub change_type: ChangeType,
-    /// What happened to the record.
+    /// What happened to the record: only updates commute, and only additions are ever sent at most once.
     pub operation: Operation,
     /// Express goes first.
     pub class: PriorityClass,
@@ -82,6 +84,12 @@ pub enum Fact {
     Offered(LaneId, Vec<Item>, Offset),
     /// One attempt ended.
     Answered(AttemptId, Answer),
+    /// The answer to [`Effect::Confirm`].
+    Durable(AttemptId),
+    /// The answer to [`Effect::ListBranches`]: what of this store's and subscriber's is prepared there.
+    Branches(LaneId, Result<Vec<Branch>, Fault>),
+    /// The answer to [`Effect::Resolve`].
+    Resolved(LaneId, Branch, Resolution),
     /// An operator paused a lane: nothing new is sent, in-flight attempts end.
     Pause(LaneId),
     /// An operator resumed it.
@@ -93,8 +101,8 @@ pub enum Fact {
     DeadLettersRead(LaneId, SubjectId, Vec<Item>),
     /// An operator discards one subject's dead-letter sequence.
     Discard(LaneId, SubjectId, String),
-    /// An operator cancels a replay; the lane ends. Ignored for a live lane.
-    Cancel(LaneId),
+    /// An operator pauses, resumes, slows or cancels a replay. Ignored for a live lane.
+    Act(LaneId, replay::Act, String),
 }
 
 /// One request to one subscriber: one or more events, each under its permit.
@@ -106,6 +114,8 @@ pub struct Attempt {
     pub lane: LaneId,
     /// The events, in order.
     pub deliveries: Vec<attempt::Delivery>,
+    /// The lane sends nothing below this offset again but by an operator's act; zero for a replay.
+    pub settled_below: Offset,
 }
 
 /// What dispatch wants done.
@@ -127,9 +137,17 @@ pub enum Effect {
     ReadDeadLetters(LaneId, SubjectId),
     /// Make the attempt, once, and answer.
     Send(Attempt),
+    /// Make the attempt, once, prepare its transaction under this run's branch, and answer.
+    Prepare(Attempt),
+    /// List the branches at the lane's receiver.
+    ListBranches(LaneId),
+    /// End a branch at the lane's receiver.
+    Resolve(LaneId, Branch, Verdict),
     /// Put this in the journal with the next commit. Not awaited: a crash before it repeats a delivery under
     /// the same delivery id.
     Journal(ControlFact),
+    /// Answer [`Fact::Durable`] once everything that was emitted before is committed.
+    Confirm(AttemptId),
     /// These events have settled at this lane: for settlement, and for the journal like [`Effect::Journal`].
     Settled(LaneId, SettledBatch),
     /// For metrics and logs.
@@ -179,6 +197,18 @@ pub enum Note {
         until: Moment,
         /// The operator's bound cut it.
         bounded: bool,
+    },
+    /// An event that is sent at most once was not acknowledged.
+    Unconfirmed {
+        /// Which event.
+        offset: Offset,
+        /// What came back.
+        cause: String,
+    },
+    /// Branches at the receiver cannot be listed or resolved now.
+    Unresolved {
+        /// What came back.
+        cause: &'static str,
     },
     /// The lane has no room for another parked subject: the event is retried at the longest interval until
     /// dead letters are redriven or discarded.

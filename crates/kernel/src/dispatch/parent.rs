@@ -118,13 +118,13 @@ impl Dispatch {
     ) -> Result<LaneId, Refused> {
         let config = self.configs.get(usize::from(base.0)).ok_or(Refused::UnknownLane)?.clone();
         let mut running = self.lanes.values().filter_map(|lane| lane.replay.as_ref());
-        if order.next >= order.to {
+        if order.progress.next >= order.given.to {
             return Err(Refused::EmptyRange);
         }
         if running.clone().count() >= REPLAYS_MAX {
             return Err(Refused::TooMany);
         }
-        if running.any(|other| other.id == order.id) {
+        if running.any(|other| other.given.id == order.given.id) {
             return Err(Refused::SameName);
         }
         let id = LaneId(self.next_lane);
@@ -142,6 +142,11 @@ impl Dispatch {
     /// All lanes, to be looked at.
     pub fn lanes(&self) -> impl Iterator<Item = (LaneId, &Lane)> {
         self.lanes.iter().map(|(id, lane)| (*id, lane))
+    }
+
+    /// Whether some attempt waits for a commit before it is sent.
+    pub fn awaits_commit(&self) -> bool {
+        self.lanes.values().any(Lane::awaits_commit)
     }
 
     /// From now on nothing is sent or read: attempts in flight end and are journaled. The drain itself is not
@@ -199,6 +204,14 @@ impl Dispatch {
         }
     }
 
+    /// An attempt that its lane is through with is not known any more.
+    fn forget_ended(&mut self, attempt: AttemptId) {
+        let Some(id) = self.attempts.lane_of.get(&attempt) else { return };
+        if !self.lanes.get(id).is_some_and(|lane| lane.flies(attempt)) {
+            self.attempts.lane_of.remove(&attempt);
+        }
+    }
+
     fn schedule(&mut self, id: LaneId, deadline: Option<Moment>) {
         if let Some(before) = self.deadline_of.remove(&id) {
             self.deadlines.remove(&(before, id));
@@ -224,8 +237,20 @@ impl Machine for Dispatch {
                 self.route(now, id, effects, |lane, turn| lane.offered(turn, items, next));
             }
             Fact::Answered(attempt, answer) => {
-                let Some(id) = self.attempts.lane_of.remove(&attempt) else { return };
+                let Some(id) = self.attempts.lane_of.get(&attempt).copied() else { return };
                 self.route(now, id, effects, |lane, turn| lane.answered(turn, attempt, &answer));
+                self.forget_ended(attempt);
+            }
+            Fact::Durable(attempt) => {
+                let Some(id) = self.attempts.lane_of.get(&attempt).copied() else { return };
+                self.route(now, id, effects, |lane, turn| lane.durable(turn, attempt));
+            }
+            Fact::Branches(id, found) => {
+                self.route(now, id, effects, |lane, turn| lane.branches(turn, found));
+            }
+            Fact::Resolved(id, branch, resolution) => {
+                self.route(now, id, effects, |lane, turn| lane.resolved(turn, branch, resolution));
+                self.forget_ended(branch.attempt);
             }
             Fact::Pause(id) => self.change(now, id, State::Paused, effects),
             Fact::Resume(id) => self.change(now, id, State::Running, effects),
@@ -238,7 +263,9 @@ impl Machine for Dispatch {
             Fact::Discard(id, subject, actor) => {
                 self.route(now, id, effects, |lane, turn| lane.discard(turn, subject, actor));
             }
-            Fact::Cancel(id) => self.route(now, id, effects, |lane, turn| lane.cancel(turn)),
+            Fact::Act(id, act, actor) => {
+                self.route(now, id, effects, |lane, turn| lane.act(turn, act, actor))
+            }
         }
     }
 

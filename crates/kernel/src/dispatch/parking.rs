@@ -97,11 +97,10 @@ impl Lane {
 
     /// A new event of a parked subject. One at or before its last dead letter was journaled by an earlier
     /// run whose cursor was not, or was acknowledged before it; unless the dead letters were parked alone.
-    pub(super) fn join_dead_letters(&mut self, turn: &mut Turn<'_>, item: Item, last: Offset) {
-        let offset = item.offset;
-        if offset > last || self.parked.is_scattered(item.subject_id) {
-            let queued = self.queued(item, false);
-            self.enter(turn, &queued, BEHIND);
+    pub(super) fn join_dead_letters(&mut self, turn: &mut Turn<'_>, queued: &Queued, last: Offset) {
+        let offset = queued.item.offset;
+        if offset > last || self.parked.is_scattered(queued.item.subject_id) {
+            self.enter(turn, queued, BEHIND);
         }
         self.settle(turn, offset, SettledAs::DeadLettered, 0, None);
     }

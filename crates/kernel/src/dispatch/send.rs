@@ -1,10 +1,12 @@
 //! What a lane does whenever something changed: wake what is due, send what may be sent, read on.
 
+use writ_model::delivery::Answer;
+use writ_model::id::Offset;
 use writ_model::time::Moment;
 
 use super::attempt::Delivery;
 use super::backlog::Room;
-use super::breaker::Pass;
+use super::breaker::{Health, Pass};
 use super::lane::{Lane, State};
 use super::line::Line;
 use super::parent::Turn;
@@ -22,6 +24,24 @@ const READ_SHARE: usize = 8;
 pub(super) struct Flight {
     pub(super) members: Vec<(Line, usize)>,
     pub(super) pass: Pass,
+    /// Its events are sent at most once.
+    pub(super) is_once: bool,
+    pub(super) stage: Stage,
+}
+
+/// How far a flight is.
+#[derive(Debug, Clone)]
+pub(super) enum Stage {
+    /// The request is made; its answer ends it.
+    Sent,
+    /// The request waits until the cursor behind its events is durable.
+    Staged(Attempt),
+    /// The receiver prepares.
+    Preparing,
+    /// It has, and the decision is not durable yet.
+    Deciding(Answer),
+    /// It is told to commit.
+    Committing(Answer),
 }
 
 impl Flight {
@@ -33,6 +53,9 @@ impl Flight {
 impl Lane {
     /// Brings the lane to rest after a fact or the passing of time.
     pub(super) fn proceed(&mut self, turn: &mut Turn<'_>) {
+        if !turn.is_draining {
+            self.sweep(turn);
+        }
         if self.state == State::Running && !turn.is_draining {
             self.wake(turn);
             self.start_redrives(turn);
@@ -57,13 +80,14 @@ impl Lane {
         } else {
             [None; 3]
         };
+        let sweeps = self.sweep_deadline().filter(|_| !turn.is_draining);
         let late = self.lateness.deadline(turn.now, self.position.oldest());
-        waits.into_iter().flatten().chain(late).chain(self.ledger.deadline()).min()
+        waits.into_iter().flatten().chain(late).chain(self.ledger.deadline()).chain(sweeps).min()
     }
 
     /// When a ready event may be sent, if nothing but time is in its way.
     fn send_deadline(&self, turn: &Turn<'_>) -> Option<Moment> {
-        if !self.has_place() || !self.breaker.admits() || !self.backlog.is_ready() {
+        if !self.is_swept() || !self.has_place() || !self.breaker.admits() || !self.backlog.is_ready() {
             return None;
         }
         self.held_until(turn).or(self.linger_until)
@@ -113,7 +137,8 @@ impl Lane {
 
     fn send(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now.moment;
-        while self.has_place()
+        while self.is_swept()
+            && self.has_place()
             && self.backlog.is_ready()
             && self.held_until(turn).is_none()
             && !self.lingers(now)
@@ -137,18 +162,34 @@ impl Lane {
 
     fn send_one(&mut self, turn: &mut Turn<'_>, pass: Pass) {
         let mut purse = turn.rate.purse(turn.now.moment);
-        let members = self.backlog.pick(self.room(), &mut purse);
+        let picked = self.backlog.pick(self.room(), &mut purse);
         let spent = purse.spent();
+        let members = self.without_expired(turn, picked);
+        if members.is_empty() {
+            return self.with_breaker(turn, |breaker, now| breaker.record(now, pass, Health::Unknown));
+        }
         turn.rate.spend(turn.now.moment, spent);
+        let is_once = self.are_once(&members);
         let deliveries: Vec<Delivery> =
             members.iter().flat_map(|(line, count)| self.deliveries(turn, *line, *count)).collect();
         debug_assert!(!deliveries.is_empty(), "a ready backlog gives at least one event");
         self.linger_until = None;
         self.pace.sent(turn.now.moment, deliveries.len());
-        let id = turn.attempts.open(self.given.id);
         self.flying += deliveries.len();
-        self.flights.insert(id, Flight { members, pass });
-        turn.effects.push(Effect::Send(Attempt { id, lane: self.given.id, deliveries }));
+        let (id, lane) = (turn.attempts.open(self.given.id), self.given.id);
+        let settled_below = if self.replay.is_some() { Offset::ZERO } else { self.position.watermark() };
+        let attempt = Attempt { id, lane, deliveries, settled_below };
+        if is_once {
+            self.spend(turn, &members);
+            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Staged(attempt) });
+            turn.effects.push(Effect::Confirm(id));
+        } else if self.coordinator.is_some() {
+            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Preparing });
+            turn.effects.push(Effect::Prepare(attempt));
+        } else {
+            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Sent });
+            turn.effects.push(Effect::Send(attempt));
+        }
     }
 
     fn deliveries(&mut self, turn: &Turn<'_>, line: Line, count: usize) -> Vec<Delivery> {
@@ -172,7 +213,7 @@ impl Lane {
             && room_bytes > 0
             && room_bytes >= window_bytes / READ_SHARE;
         let from = self.position.read_to();
-        let ended = self.replay.as_ref().is_some_and(|order| from >= order.to);
+        let ended = self.replay.as_ref().is_some_and(|order| from >= order.given.to);
         if self.is_reading || !enough || ended {
             return;
         }

@@ -3,6 +3,7 @@
 //! One decision per event: schema verdict, card-number scan, policy bundle, priority class. Card numbers
 //! are refused before the policy engine sees anything. Only this module constructs [`Cleared`].
 
+pub mod again;
 pub mod card;
 pub mod input;
 pub mod machine;

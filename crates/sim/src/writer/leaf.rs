@@ -183,6 +183,7 @@ impl World {
                     SettledAs::DeadLettered => Settled::DeadLettered,
                     SettledAs::Withheld => Settled::Withheld,
                     SettledAs::Pending => Settled::Pending,
+                    SettledAs::Attempted => Settled::Attempted,
                 },
                 at: time(how.at),
                 attempts: u64::from(how.attempts),

@@ -18,7 +18,7 @@ pub trait Place {
 
 /// Runs every check, each on a place of its own. Segments of a few KiB show the most.
 pub fn all(new_place: &mut dyn FnMut() -> Box<dyn Place>) {
-    let checks: [fn(&mut dyn Place); 17] = [
+    let checks: [fn(&mut dyn Place); 18] = [
         records_come_back_in_commit_order,
         a_log_opened_again_holds_what_it_held,
         a_sequence_that_does_not_follow_refuses_the_whole_commit,
@@ -31,6 +31,7 @@ pub fn all(new_place: &mut dyn FnMut() -> Box<dyn Place>) {
         a_read_may_begin_at_any_record,
         leaf_indices_have_no_gaps,
         truncation_drops_only_what_is_below,
+        segments_cover_the_log_and_are_what_truncation_drops,
         a_read_before_the_start_says_where_the_log_begins,
         truncation_survives_an_opening,
         a_commit_far_larger_than_the_others_is_kept_whole,
@@ -272,6 +273,21 @@ fn truncation_drops_only_what_is_below(place: &mut dyn Place) {
     assert_eq!(read_all(log.as_ref()), kept);
     assert_eq!(log.truncate_before(Offset::ZERO).expect("nothing to do"), start);
     append(log.as_mut(), 61, 10);
+}
+
+fn segments_cover_the_log_and_are_what_truncation_drops(place: &mut dyn Place) {
+    let mut log = place.open();
+    append_many(log.as_mut(), 60);
+    let reader = log.reader();
+    let segments = reader.segments();
+    assert!(segments.len() > 2 && segments.windows(2).all(|pair| pair[0].to == pair[1].from));
+    assert_eq!((segments[0].from, segments.last().map(|last| last.to)), (log.start(), Some(log.end())));
+    assert!(segments.iter().rev().skip(1).all(|one| !one.is_open && one.bytes > 0));
+    assert!(segments.last().is_some_and(|last| last.is_open), "the last is written to");
+    let second = segments[1];
+    assert_eq!(log.truncate_before(Offset(second.to.0 - 1)).expect("truncates"), second.from);
+    assert_eq!(log.truncate_before(second.to).expect("truncates"), second.to);
+    assert_eq!((reader.segments()[0].from, reader.start()), (second.to, second.to));
 }
 
 fn a_read_before_the_start_says_where_the_log_begins(place: &mut dyn Place) {

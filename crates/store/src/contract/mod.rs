@@ -2,6 +2,7 @@
 //! The disk form, the memory twin and the simulated disk all pass the same suite.
 
 pub mod log;
+mod retained;
 pub mod state;
 pub mod vault;
 

@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a suite panics on a breach, and an error is one")]
 
 use writ_model::control::{
-    Accounted, ControlFact, Covered, Cursor, DeadLetter, DeadLetterClosed, Finalised, IntakeSeen, LaneChange,
-    ReplayProgress, SettledBatch, SourceProgress, Withheld,
+    Accounted, BranchDecided, ControlFact, Covered, Cursor, DeadLetter, DeadLetterClosed, Finalised,
+    IntakeSeen, LaneChange, SettledBatch, SourceProgress, Withheld,
 };
-use writ_model::delivery::{Acknowledgement, SettledAs};
+use writ_model::delivery::{Acknowledgement, AttemptId, Branch, SettledAs};
 use writ_model::finding::{Finding, FindingKind, Severity};
 use writ_model::id::{
     AnswerDigest, DeliveryId, Epoch, Incarnation, Offset, Position, Sequence, SourceName, SubjectId,
@@ -16,7 +16,7 @@ use writ_model::taxonomy::{ChangeType, PriorityClass};
 use writ_model::time::Timestamp;
 use writ_model::verdict::{PolicyVersion, Reason, WithheldAs};
 
-use super::sample;
+use super::{retained, sample};
 use crate::log::{Record, StoredEvent};
 use crate::state::State;
 
@@ -32,15 +32,16 @@ pub fn all<S: State>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S) {
     an_event_is_open_until_it_is_finalised(&fresh());
     an_event_settled_after_it_was_finalised_keeps_the_acknowledgement(&fresh());
     withheld_events_are_listed_until_they_enter_the_stream(&fresh());
-    a_replay_is_listed_until_it_is_done(&fresh());
     a_finding_is_listed_as_it_was_last_told_until_it_is_closed(&fresh());
+    a_decided_branch_is_listed_until_it_is_concluded(&fresh());
+    retained::all(&fresh);
     a_time_is_the_first_event_of_its_second_or_later(&fresh());
     records_below_the_applied_offset_are_skipped(&fresh());
     overlapping_batches_give_what_one_batch_gives(&fresh);
     what_was_synced_is_there_after_a_crash(fresh(), &reopen);
 }
 
-fn subscriber(name: &str) -> SubscriberName {
+pub(super) fn subscriber(name: &str) -> SubscriberName {
     SubscriberName::new(name).expect("a name")
 }
 
@@ -48,11 +49,11 @@ fn crm() -> SourceName {
     SourceName::new("crm").expect("a name")
 }
 
-fn event(offset: u64, number: u64) -> Record {
+pub(super) fn event(offset: u64, number: u64) -> Record {
     event_at(offset, number, 1_764_000_000_500_000)
 }
 
-fn event_at(offset: u64, number: u64, recorded_at: i64) -> Record {
+pub(super) fn event_at(offset: u64, number: u64, recorded_at: i64) -> Record {
     let mut event = stored(offset, number);
     event.header.recorded_at = Timestamp(recorded_at);
     Record::Event(Box::new(event))
@@ -74,13 +75,13 @@ pub(crate) fn stored(offset: u64, number: u64) -> StoredEvent {
     }
 }
 
-fn subject(number: u64) -> SubjectId {
+pub(super) fn subject(number: u64) -> SubjectId {
     let mut id = [0x5a; 16];
     id[8..].copy_from_slice(&number.to_be_bytes());
     SubjectId(id)
 }
 
-fn fact(offset: u64, fact: ControlFact) -> Record {
+pub(super) fn fact(offset: u64, fact: ControlFact) -> Record {
     Record::Fact(Offset(offset), fact)
 }
 
@@ -149,21 +150,6 @@ fn withheld(offset: u64, number: u64, withheld: WithheldAs) -> Record {
     )
 }
 
-fn replay(offset: u64, id: &str, state: &str) -> Record {
-    fact(
-        offset,
-        ControlFact::Replay(ReplayProgress {
-            id: id.to_owned(),
-            subscriber: subscriber("shop"),
-            from: Offset(0),
-            to: Offset(9),
-            next: Offset(offset),
-            state: state.to_owned(),
-            delivered: 0,
-        }),
-    )
-}
-
 fn progress(offset: u64, commit: u64) -> Record {
     let position = Position { commit, ordinal: 0 };
     let incarnation = Incarnation("pg-7".to_owned());
@@ -172,7 +158,7 @@ fn progress(offset: u64, commit: u64) -> Record {
 }
 
 /// Applies records whose offsets count up from the applied one.
-fn apply(state: &impl State, records: &[Record]) {
+pub(super) fn apply(state: &impl State, records: &[Record]) {
     let through = records.last().map_or(state.applied(), |last| last.offset().next());
     state.apply(records, through).expect("records apply");
     assert_eq!(state.applied(), through);
@@ -349,11 +335,18 @@ fn a_finding_is_listed_as_it_was_last_told_until_it_is_closed(state: &impl State
     assert_eq!(state.findings().unwrap(), [again, other]);
 }
 
-fn a_replay_is_listed_until_it_is_done(state: &impl State) {
-    apply(state, &[replay(0, "a", "running"), replay(1, "b", "paused"), replay(2, "c", "running")]);
-    apply(state, &[replay(3, "a", "running"), replay(4, "b", "cancelled"), replay(5, "c", "done")]);
-    let left = state.replays().unwrap();
-    assert_eq!(left.iter().map(|replay| (replay.id.as_str(), replay.next.0)).collect::<Vec<_>>(), [("a", 3)]);
+fn a_decided_branch_is_listed_until_it_is_concluded(state: &impl State) {
+    let branch = |epoch, attempt| Branch { epoch: Epoch(epoch), attempt: AttemptId(attempt) };
+    let fact = |by: &str, branch| BranchDecided { subscriber: subscriber(by), branch, at: Timestamp(0) };
+    let decided =
+        |at: u64, by, branch| Record::Fact(Offset(at), ControlFact::BranchDecided(fact(by, branch)));
+    apply(state, &[decided(0, "crm", branch(1, 9)), decided(1, "crm", branch(2, 1))]);
+    apply(state, &[decided(2, "crm2", branch(1, 1)), decided(3, "crm", branch(1, 10))]);
+    let concluded = ControlFact::BranchConcluded(fact("crm", branch(1, 9)));
+    apply(state, &[Record::Fact(Offset(4), concluded)]);
+    assert_eq!(state.decided(&subscriber("crm")).unwrap(), [branch(1, 10), branch(2, 1)]);
+    assert_eq!(state.decided(&subscriber("crm2")).unwrap(), [branch(1, 1)]);
+    assert_eq!(state.decided(&subscriber("cr")).unwrap(), []);
 }
 
 fn a_time_is_the_first_event_of_its_second_or_later(state: &impl State) {

@@ -94,6 +94,8 @@ fn a_created_subject_is_found_with_its_keys(mut vault: impl Vault) {
     assert!(!found.is_erased && found.last_known.is_empty());
     assert_eq!(vault.locate(subject(1).subject_id).unwrap(), Some(key_hash(1)));
     assert_eq!(vault.locate(subject(3).subject_id).unwrap(), None);
+    assert_eq!(vault.generation(subject(1).subject_id).unwrap(), Some(Generation::FIRST));
+    assert_eq!(vault.generation(subject(3).subject_id).unwrap(), None);
     assert_eq!(key(&vault, 1, Purpose::Content), Some(subject(1).content.0));
     assert_eq!(key(&vault, 1, Purpose::Evidence), Some(subject(1).evidence.0));
     assert_eq!(key(&vault, 1, Purpose::Case), None);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use writ_model::id::{Epoch, Offset, Sequence, Slot};
 
-use super::{Appended, Commit, Log, LogReader, NewEvent, Record, StoredEvent};
+use super::{Appended, Commit, Log, LogReader, NewEvent, Record, SegmentSpan, StoredEvent};
 use crate::error::{AppendError, ReadError};
 
 /// A log in memory.
@@ -178,5 +178,24 @@ impl LogReader for MemoryReader {
             records.push(record.clone());
         }
         Ok(records)
+    }
+
+    fn another(&self) -> Box<dyn LogReader> {
+        Box::new(Self { shelf: Arc::clone(&self.shelf) })
+    }
+
+    fn segments(&self) -> Vec<SegmentSpan> {
+        let shelf = shelf(&self.shelf);
+        let ends = shelf.commits.iter().skip(1).copied().chain([shelf.end]);
+        let last = shelf.commits.len().saturating_sub(1);
+        let spans = shelf.commits.iter().zip(ends).enumerate();
+        let span = |(at, (from, to)): (usize, (&u64, u64))| SegmentSpan {
+            number: at as u64 + 1,
+            from: Offset(*from),
+            to: Offset(to),
+            bytes: to - from,
+            is_open: at == last,
+        };
+        spans.map(span).collect()
     }
 }

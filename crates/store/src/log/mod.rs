@@ -158,10 +158,37 @@ pub trait Log: Send {
     fn truncate_before(&mut self, keep_from: Offset) -> Result<Offset, AppendError>;
 }
 
+/// One segment of the log, as retention sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentSpan {
+    /// Counts the segments of the log, from 1.
+    pub number: u64,
+    /// The offset of its first record.
+    pub from: Offset,
+    /// The first offset after it; of the last segment, the log's end.
+    pub to: Offset,
+    /// Its committed bytes.
+    pub bytes: u64,
+    /// Records are still appended to it: it cannot be dropped.
+    pub is_open: bool,
+}
+
 /// The readers' side: sees committed records only, in order, while the writer goes on. It may lag behind an
 /// append that has returned; on a local disk it does not.
 pub trait LogReader: Send {
     /// Records from `from` on, as many as fit `bytes_max`, at least one if there is one; empty at the end.
     /// `from` below the start is an error (`ReadError::BehindRetention`).
     fn read(&mut self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
+
+    /// Another reader of the same log.
+    fn another(&self) -> Box<dyn LogReader>;
+
+    /// What the log consists of, oldest first: the units that [`Log::truncate_before`] drops. The last one is
+    /// open.
+    fn segments(&self) -> Vec<SegmentSpan>;
+
+    /// The oldest offset that is stored.
+    fn start(&self) -> Offset {
+        self.segments().first().map_or(Offset::ZERO, |segment| segment.from)
+    }
 }

@@ -10,7 +10,7 @@ use super::frame::{Fault, FrameHeader, HEADER_BYTES};
 use super::record::{self, Place, Words};
 use super::shared::{Segment, Shared};
 use super::window::{FrameError, HOP_BYTES, Window};
-use super::{LogReader, Record};
+use super::{LogReader, Record, SegmentSpan};
 use crate::error::ReadError;
 
 /// A reader of a segment log.
@@ -96,6 +96,14 @@ impl LogReader for SegmentReader {
             }
         }
         Ok(records)
+    }
+
+    fn another(&self) -> Box<dyn LogReader> {
+        Box::new(Self::new(Arc::clone(&self.shared)))
+    }
+
+    fn segments(&self) -> Vec<SegmentSpan> {
+        self.shared.spans()
     }
 }
 

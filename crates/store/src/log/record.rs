@@ -149,8 +149,13 @@ mod tests {
     }
 
     fn settled(answer_sha256: Option<AnswerDigest>) -> ControlFact {
-        let ends =
-            [SettledAs::Acknowledged, SettledAs::DeadLettered, SettledAs::Withheld, SettledAs::Pending];
+        let ends = [
+            SettledAs::Acknowledged,
+            SettledAs::DeadLettered,
+            SettledAs::Withheld,
+            SettledAs::Pending,
+            SettledAs::Attempted,
+        ];
         let item = |(at, settled)| {
             let ack = Acknowledgement {
                 settled,

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use writ_model::id::Offset;
+
+use super::SegmentSpan;
 use super::segment::{self, SegmentHeader};
 use crate::disk::Disk;
 
@@ -49,6 +52,23 @@ impl Shared {
     pub(super) fn following(&self, number: u64) -> Option<Arc<Segment>> {
         let segments = self.read();
         segments.iter().find(|segment| segment.number == number + 1).cloned()
+    }
+
+    /// All segments, oldest first.
+    pub(super) fn spans(&self) -> Vec<SegmentSpan> {
+        let end = self.end();
+        let segments = self.read();
+        let ends = segments.iter().skip(1).map(|next| next.base_offset).chain([end]);
+        let last = segments.len().saturating_sub(1);
+        let spans = segments.iter().zip(ends).enumerate();
+        let span = |(at, (segment, to)): (usize, (&Arc<Segment>, u64))| SegmentSpan {
+            number: segment.number,
+            from: Offset(segment.base_offset),
+            to: Offset(to),
+            bytes: segment.committed(),
+            is_open: at == last,
+        };
+        spans.map(span).collect()
     }
 
     pub(super) fn push(&self, segment: Arc<Segment>) {

@@ -17,8 +17,8 @@ const PAGE: usize = 512;
 
 /// A batch in the making, and the store that it will be written to: reads see the batch first.
 pub(super) struct Draft<'a> {
-    pairs: &'a dyn Pairs,
-    batch: Batch,
+    pub(super) pairs: &'a dyn Pairs,
+    pub(super) batch: Batch,
 }
 
 impl<'a> Draft<'a> {
@@ -95,11 +95,27 @@ impl<'a> Draft<'a> {
                 }
                 Ok(())
             }
-            ControlFact::Replay(replay) if matches!(replay.state.as_str(), "done" | "cancelled") => {
-                self.batch.remove(CONTROL, key::replay(&replay.id));
+            ControlFact::Replay(replay) => self.replay(replay),
+            ControlFact::ReplayOrdered(order) => self.replay_ordered(order),
+            // They are read in the log; what they did is in the progress that follows them.
+            ControlFact::ReplayActed(_) | ControlFact::ReplayWithheld(_) => Ok(()),
+            ControlFact::Truncated(truncated) => {
+                let before = key::offset_bytes(truncated.before).to_vec();
+                self.batch.put(CONTROL, key::TRUNCATED.to_vec(), before);
                 Ok(())
             }
-            ControlFact::Replay(replay) => self.put_json(CONTROL, key::replay(&replay.id), replay),
+            ControlFact::HoldPlaced(hold) => self.put_json(CONTROL, key::hold(&hold.id), hold),
+            ControlFact::HoldReleased(released) => {
+                self.batch.remove(CONTROL, key::hold(&released.id));
+                Ok(())
+            }
+            ControlFact::BranchDecided(fact) => {
+                self.put_json(CONTROL, key::branch(&fact.subscriber, fact.branch), &fact.branch)
+            }
+            ControlFact::BranchConcluded(fact) => {
+                self.batch.remove(CONTROL, key::branch(&fact.subscriber, fact.branch));
+                Ok(())
+            }
             // Where subjects are found is the vault's.
             ControlFact::Rekeyed(_) => Ok(()),
             ControlFact::Finding(finding) => self.finding(finding),
@@ -168,12 +184,17 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn put_json<T: serde::Serialize>(&mut self, area: Area, key: Vec<u8>, fact: &T) -> Result<(), Fault> {
+    pub(super) fn put_json<T: serde::Serialize>(
+        &mut self,
+        area: Area,
+        key: Vec<u8>,
+        fact: &T,
+    ) -> Result<(), Fault> {
         self.batch.put(area, key, row::to_json(fact)?);
         Ok(())
     }
 
-    fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    pub(super) fn get(&self, area: Area, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         match self.batch.change(area, key) {
             Some(change) => Ok(change.map(<[u8]>::to_vec)),
             None => self.pairs.get(area, key),

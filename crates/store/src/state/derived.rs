@@ -7,15 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
-use writ_model::delivery::Acknowledgement;
+use writ_model::delivery::{Acknowledgement, Branch};
 use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::replay::ReplayOrder;
+use writ_model::retention::Hold;
 use writ_model::time::Timestamp;
 
 use super::derive::Draft;
 use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
+use super::replay::ENDED_KEPT;
 use super::row::{self, OpenRow};
-use super::{OpenEvent, State};
+use super::{OpenEvent, State, forget};
 use crate::error::StateError;
 use crate::log::Record;
 use crate::pairs::disk::{DiskPairs, Shape};
@@ -30,9 +33,13 @@ const CACHE_BYTES: u64 = 8 << 20;
 /// Four areas, so four of these, and as much again while they are flushed.
 const MEMTABLE_BYTES: u64 = 4 << 20;
 /// Rows of one page of acknowledgements: one at least for every subscriber, and seldom more than a few.
-const PAGE_ROWS_MAX: usize = 1 << 20;
+pub(super) const PAGE_ROWS_MAX: usize = 1 << 20;
+/// More decided branches of one subscriber than attempts can be in flight, over many crashes.
+const BRANCHES_MAX: usize = 65_536;
 /// Operators start replays by hand; no store has more at once.
 const REPLAYS_MAX: usize = 4096;
+/// Lawyers place holds one by one; no store has more at once.
+const HOLDS_MAX: usize = 4096;
 
 /// One of each kind is open per subscriber, and subscribers are configured one by one.
 const FINDINGS_MAX: usize = 65_536;
@@ -240,6 +247,13 @@ impl<P: Pairs> State for Derived<P> {
         listed.map_err(StateError::when("list withheld events"))
     }
 
+    fn decided(&self, subscriber: &SubscriberName) -> Result<Vec<Branch>, StateError> {
+        self.pairs
+            .scan(CONTROL, &key::branches(subscriber), &[], BRANCHES_MAX)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list decided branches"))
+    }
+
     fn replays(&self) -> Result<Vec<ReplayProgress>, StateError> {
         self.pairs
             .scan(CONTROL, key::REPLAYS, &[], REPLAYS_MAX)
@@ -252,6 +266,45 @@ impl<P: Pairs> State for Derived<P> {
             .scan(CONTROL, key::FINDINGS, &[], FINDINGS_MAX)
             .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
             .map_err(StateError::when("list findings"))
+    }
+
+    fn ended_replays(&self, limit: usize) -> Result<Vec<ReplayProgress>, StateError> {
+        let ended = self.pairs.scan(CONTROL, key::ENDED, &[], ENDED_KEPT + 1);
+        ended
+            .and_then(|rows| rows.iter().rev().take(limit).map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list ended replays"))
+    }
+
+    fn replay_order(&self, id: &str) -> Result<Option<ReplayOrder>, StateError> {
+        self.fact(CONTROL, &key::replay_order(id)).map_err(StateError::when("read a replay's order"))
+    }
+
+    fn replay_of_request(&self, request: &str) -> Result<Option<String>, StateError> {
+        self.fact(CONTROL, &key::request(request)).map_err(StateError::when("find a replay"))
+    }
+
+    fn last_replay(&self) -> Result<u32, StateError> {
+        let last = self.number(CONTROL, key::REPLAY_NUMBER).map_err(StateError::when("count replays"))?;
+        Ok(u32::try_from(last.unwrap_or_default()).unwrap_or(u32::MAX))
+    }
+
+    fn holds(&self) -> Result<Vec<Hold>, StateError> {
+        self.pairs
+            .scan(CONTROL, key::HOLDS, &[], HOLDS_MAX)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list legal holds"))
+    }
+
+    fn truncated(&self) -> Result<Offset, StateError> {
+        let before = self.number(CONTROL, key::TRUNCATED).map_err(StateError::when("read a truncation"))?;
+        Ok(Offset(before.unwrap_or_default()))
+    }
+
+    fn forget(&self, records: &[Record]) -> Result<(), StateError> {
+        let forgotten = forget::rows(&self.pairs, records);
+        forgotten
+            .and_then(|batch| self.pairs.write(batch, Durability::Buffered))
+            .map_err(StateError::when("forget events that leave the log"))
     }
 
     fn offset_at(&self, time: Timestamp) -> Result<Offset, StateError> {

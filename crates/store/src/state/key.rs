@@ -8,7 +8,14 @@
 //!           "u" subscriber                   Cursor
 //!           "l" subscriber                   LaneChange
 //!           "n" subscriber                   number of dead letters
-//!           "r" replay id                    ReplayProgress
+//!           "r" replay id                    ReplayProgress, until it ends
+//!           "e" replay number                ReplayProgress, of the last that ended
+//!           "q" replay id                    ReplayOrder
+//!           "y" request                      replay id
+//!           "m"                              number of the last replay
+//!           "h" hold id                      Hold, until it is released
+//!           "x"                              offset before which the log is dropped
+//!           "b" subscriber, 0, epoch, attempt  Branch
 //!           "f" subscriber, 0, kind          Finding
 //!           "t"                              the latest second that has a time row
 //! events    "i" event id                     offset
@@ -22,6 +29,7 @@
 //!           "i" event id                     offset of its Withheld
 //! ```
 
+use writ_model::delivery::Branch;
 use writ_model::finding::FindingKind;
 use writ_model::id::{EventId, Offset, SubjectId, SubscriberName};
 
@@ -46,6 +54,14 @@ pub(super) const LATEST_SECOND: &[u8] = b"t";
 pub(super) const REPLAYS: &[u8] = b"r";
 /// Prefix of the findings.
 pub(super) const FINDINGS: &[u8] = b"f";
+/// Prefix of the ended replays.
+pub(super) const ENDED: &[u8] = b"e";
+/// Key of the last replay's number.
+pub(super) const REPLAY_NUMBER: &[u8] = b"m";
+/// Prefix of the legal holds.
+pub(super) const HOLDS: &[u8] = b"h";
+/// Key of the offset before which the log is dropped.
+pub(super) const TRUNCATED: &[u8] = b"x";
 /// Prefix of the open events.
 pub(super) const OPEN: &[u8] = b"o";
 /// Prefix of the withheld events.
@@ -83,6 +99,36 @@ pub(super) fn replay(id: &str) -> Vec<u8> {
 
 pub(super) fn finding(subscriber: &SubscriberName, kind: FindingKind) -> Vec<u8> {
     [FINDINGS, subscriber.as_str().as_bytes(), &[0], kind.as_str().as_bytes()].concat()
+}
+
+/// Prefix of a subscriber's decided branches. No name holds a zero byte.
+pub(super) fn branches(subscriber: &SubscriberName) -> Vec<u8> {
+    let mut key = tagged(b'b', subscriber.as_str().as_bytes());
+    key.push(0);
+    key
+}
+
+pub(super) fn branch(subscriber: &SubscriberName, branch: Branch) -> Vec<u8> {
+    let mut key = branches(subscriber);
+    key.extend_from_slice(&branch.epoch.0.to_be_bytes());
+    key.extend_from_slice(&branch.attempt.0.to_be_bytes());
+    key
+}
+
+pub(super) fn ended(number: u32) -> Vec<u8> {
+    tagged(b'e', &number.to_be_bytes())
+}
+
+pub(super) fn replay_order(id: &str) -> Vec<u8> {
+    tagged(b'q', id.as_bytes())
+}
+
+pub(super) fn request(request: &str) -> Vec<u8> {
+    tagged(b'y', request.as_bytes())
+}
+
+pub(super) fn hold(id: &str) -> Vec<u8> {
+    tagged(b'h', id.as_bytes())
 }
 
 pub(super) fn event(id: EventId) -> Vec<u8> {

@@ -7,17 +7,22 @@ pub mod error;
 
 mod derive;
 mod derived;
+mod forget;
 mod key;
+mod replay;
 mod row;
 
 pub use derived::{Derived, FjallState, MemoryState};
+pub use replay::ENDED_KEPT;
 
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
-use writ_model::delivery::Acknowledgement;
+use writ_model::delivery::{Acknowledgement, Branch};
 use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::replay::ReplayOrder;
+use writ_model::retention::Hold;
 use writ_model::time::Timestamp;
 
 use crate::error::StateError;
@@ -100,11 +105,37 @@ pub trait State: Send + Sync {
     /// event that was held and then entered the stream is not among them.
     fn withheld(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Withheld>, StateError>;
 
+    /// Prepared transactions at a subscriber that the journal has decided and not concluded.
+    fn decided(&self, subscriber: &SubscriberName) -> Result<Vec<Branch>, StateError>;
+
     /// Replays that are not done.
     fn replays(&self) -> Result<Vec<ReplayProgress>, StateError>;
 
     /// The open findings, by subscriber and kind.
     fn findings(&self) -> Result<Vec<Finding>, StateError>;
+
+    /// The last replays that ended, the last one first; [`ENDED_KEPT`] are kept.
+    fn ended_replays(&self, limit: usize) -> Result<Vec<ReplayProgress>, StateError>;
+
+    /// What a replay was ordered to do; `None` for one that ended long ago, or of a former version.
+    fn replay_order(&self, id: &str) -> Result<Option<ReplayOrder>, StateError>;
+
+    /// The replay that was ordered with this request (hash of caller and idempotency key).
+    fn replay_of_request(&self, request: &str) -> Result<Option<String>, StateError>;
+
+    /// The number of the last replay that was ordered; zero when there was none.
+    fn last_replay(&self) -> Result<u32, StateError>;
+
+    /// Legal holds that are not released.
+    fn holds(&self) -> Result<Vec<Hold>, StateError>;
+
+    /// The offset before which the journal says that the log is dropped.
+    fn truncated(&self) -> Result<Offset, StateError>;
+
+    /// Forgets where the events among these records were and how they settled: they are about to leave the
+    /// log. Called by the thread that applies, in bounded steps; a second time changes nothing. Dedup rows,
+    /// cursors, dead letters and withheld events stay.
+    fn forget(&self, records: &[Record]) -> Result<(), StateError>;
 
     /// The first event recorded in this time's second or later; the log's applied end when there is none.
     /// Exact for whole seconds; for a time within a second a reader skips, by their `recorded_at`, the events

@@ -120,6 +120,11 @@ impl Vault for FjallVault {
         Ok(self.place(subject_id)?.and_then(|place| place.try_into().ok()).map(KeyHash))
     }
 
+    fn generation(&self, subject: SubjectId) -> Result<Option<Generation>, VaultError> {
+        let Some(place) = self.place(subject)? else { return Ok(None) };
+        Ok(self.record(&place)?.map(|record| record.generation()))
+    }
+
     fn key(
         &self,
         subject: SubjectId,

@@ -113,6 +113,10 @@ impl Vault for MemoryVault {
         Ok(self.subjects.get(&subject_id).and_then(|entry| entry.key_hash))
     }
 
+    fn generation(&self, subject: SubjectId) -> Result<Option<Generation>, VaultError> {
+        Ok(self.subjects.get(&subject).map(|entry| entry.subject.generation))
+    }
+
     fn key(
         &self,
         subject: SubjectId,

@@ -127,6 +127,9 @@ pub trait Vault: Send {
     /// The subject's present key hash, by internal id; `None` also when another subject has taken it.
     fn locate(&self, subject_id: SubjectId) -> Result<Option<KeyHash>, VaultError>;
 
+    /// The subject's present life, erased or not; `None` for a subject that is not there.
+    fn generation(&self, subject: SubjectId) -> Result<Option<Generation>, VaultError>;
+
     /// One key; `None` when it was destroyed or never existed.
     fn key(
         &self,

@@ -83,6 +83,11 @@ impl Record {
         SubjectId(self.subject_id.as_slice().try_into().expect("checked when it was read"))
     }
 
+    /// The subject's present life.
+    pub(super) fn generation(&self) -> Generation {
+        Generation(self.generation)
+    }
+
     /// What capture needs, opened.
     pub(super) fn to_subject(&self, keks: &Keks) -> Result<Subject, VaultError> {
         let generation = Generation(self.generation);

@@ -30,6 +30,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     stability: "stable",
     secrets: &[],
     example: "# This source has no keys of its own: producers send to /v1/intake/<name> with an ingest token.\n",
+    mechanisms: &[],
     config_schema,
     build: Build::Push(build),
 };

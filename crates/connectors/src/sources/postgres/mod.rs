@@ -48,6 +48,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
     stability: "verified: live",
     secrets: &["url"],
     example: config::EXAMPLE,
+    mechanisms: &[],
     config_schema: config::schema,
     build: Build::Pull(build),
 };

@@ -39,6 +39,7 @@ pub const DESCRIPTOR: Descriptor = Descriptor {
 # The app's client secret; while it is rotated, the old and the new one.
 secrets: [env:SHOPIFY_SECRET]
 ",
+    mechanisms: &[],
     config_schema,
     build: Build::Push(build),
 };

@@ -47,6 +47,7 @@ path: shop.db
 # How often to look for changes. Looking costs two small reads.
 poll_ms: 100
 ",
+    mechanisms: &[],
     config_schema,
     build: Build::Pull(build),
 };

@@ -34,6 +34,7 @@ path: events.jsonl
 # At this size the file is renamed to events.jsonl.1, .2 and so on; without it, it grows.
 rotate_bytes: 1073741824
 ",
+    mechanisms: &[],
     config_schema,
     build: Build::Subscriber(build),
 };

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use writ_model::cloudevent::CloudEvent;
-use writ_model::id::{DeliveryId, TenantId};
+use writ_model::id::{DeliveryId, Epoch, Offset, StoreId, SubjectId, TenantId};
 use writ_model::mapping::Tables;
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
 
 use super::*;
 use crate::secret::Secrets;
-use crate::subscriber::ParcelItem;
+use crate::subscriber::{ParcelItem, Sender};
 
 fn parcel(ids: &[&str]) -> Parcel {
     let item = |id: &&str| ParcelItem {
@@ -28,8 +28,11 @@ fn parcel(ids: &[&str]) -> Parcel {
         })),
         delivery_id: DeliveryId([0; 16]),
         attempt: 1,
+        offset: Offset::ZERO,
+        subject_id: SubjectId([0; 16]),
     };
-    Parcel { items: ids.iter().map(item).collect(), at: Timestamp(0) }
+    let sender = Sender { store: StoreId([0; 8]), epoch: Epoch(1) };
+    Parcel { items: ids.iter().map(item).collect(), at: Timestamp(0), sender, settled_below: Offset::ZERO }
 }
 
 fn subscriber(folder: &Path, config: serde_json::Value) -> Box<dyn Subscriber> {

@@ -22,9 +22,10 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 use writ_model::delivery::{Answer, AnswerBody, Fault, HttpAnswer, Wants};
+use writ_model::guarantee::{Mechanism, Proof};
 use writ_model::id::AnswerDigest;
 
-use crate::descriptor::{Build, Descriptor};
+use crate::descriptor::{Build, Descriptor, Provable};
 use crate::source::BoxFuture;
 use crate::subscriber::{Parcel, Subscriber};
 use connection::{Link, Pool, Target, dial};
@@ -46,10 +47,16 @@ mode: structured
 # Standard Webhooks secrets (whsec_...); while one is rotated, each request is signed with both.
 secrets: [env:CRM_WEBHOOK_SECRET]
 headers: {x-shop: main}
+# Only where the receiver documents that it drops repeated ids; proves exactly-once effect.
+idempotency_key: {retention_hours: 720, source: https://crm.example.com/docs/idempotency}
 timeout_ms: 15000
 # Private addresses are refused unless their network is named here.
 allow_addresses: [10.20.0.0/16]
 ",
+    mechanisms: &[Provable {
+        mechanism: Mechanism::IdempotencyKey,
+        needs: "idempotency_key: how long the receiver drops repeated delivery ids, and where it says so",
+    }],
     config_schema: settings::config_schema,
     build: Build::Subscriber(settings::build),
 };
@@ -60,6 +67,8 @@ struct Webhook {
     template: Template,
     timeout: Duration,
     batch_max: usize,
+    /// How long the receiver drops a repeated delivery id, as the operator states it.
+    remembers: Option<Duration>,
     pool: Pool,
     wants: Wants,
 }
@@ -88,6 +97,12 @@ impl Subscriber for Webhook {
         true
     }
 
+    fn proofs(&self) -> Vec<Proof> {
+        let stated =
+            self.remembers.map(|_| Proof { mechanism: Mechanism::IdempotencyKey, remembers: self.remembers });
+        stated.into_iter().collect()
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let dialled = dial(&self.target, Instant::now() + self.timeout).await;
@@ -112,7 +127,11 @@ fn explain(fault: Fault, target: &Target) -> String {
         | Fault::AnswerBroken
         | Fault::Timeout
         | Fault::LocalSink
-        | Fault::Unsendable => format!("no connection to {host}:{}", target.port),
+        | Fault::Unsendable
+        | Fault::Refused
+        | Fault::Conflict
+        | Fault::Fenced
+        | Fault::Unready => format!("no connection to {host}:{}", target.port),
     }
 }
 

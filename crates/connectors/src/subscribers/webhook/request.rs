@@ -35,6 +35,8 @@ pub(super) struct Template {
     /// `host`, `user-agent` and the operator's own headers.
     pub(super) headers: HeaderMap,
     pub(super) keys: Vec<Key>,
+    /// Takes the bare delivery id too, where the receiver reads it from a header of its own.
+    pub(super) key_header: Option<HeaderName>,
 }
 
 /// A request ready to be written.
@@ -89,6 +91,10 @@ impl Template {
     fn identify(&self, parcel: &Parcel, body: &[u8], headers: &mut HeaderMap) -> Result<(), Fault> {
         let id = delivery_id(&parcel.items);
         let seconds = parcel.at.0.div_euclid(1_000_000);
+        if let Some(name) = &self.key_header {
+            let bare = HeaderValue::from_str(&id).map_err(|_| Fault::Unsendable)?;
+            headers.insert(name.clone(), bare);
+        }
         let mut set = |name: &'static str, value: String| {
             let value = HeaderValue::from_str(&value).map_err(|_| Fault::Unsendable)?;
             headers.insert(HeaderName::from_static(name), value);

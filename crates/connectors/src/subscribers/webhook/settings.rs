@@ -29,6 +29,7 @@ const BATCH_MAX_DEFAULT: usize = 100;
 const BATCH_MAX: usize = 1_000;
 const SECRETS_MAX: usize = 3;
 const HEADERS_MAX: usize = 32;
+const RETENTION_HOURS_MAX: u32 = 10 * 365 * 24;
 
 /// Written by Writ or by HTTP itself.
 const RESERVED: [&str; 11] = [
@@ -60,6 +61,8 @@ struct Settings {
     #[serde(default)]
     secret_headers: BTreeMap<String, String>,
     #[serde(default)]
+    idempotency_key: Option<Idempotency>,
+    #[serde(default)]
     timeout_ms: Option<u64>,
     #[serde(default)]
     batch_max: Option<usize>,
@@ -67,6 +70,16 @@ struct Settings {
     tls_roots: Option<PathBuf>,
     #[serde(default)]
     allow_addresses: Vec<String>,
+}
+
+/// What the operator states of the receiver: it drops a delivery id that it has seen, for so long.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Idempotency {
+    retention_hours: u32,
+    source: String,
+    #[serde(default)]
+    header: Option<String>,
 }
 
 fn default_mode() -> Mode {
@@ -89,6 +102,14 @@ pub(super) fn config_schema() -> serde_json::Value {
                 "description": "Headers added to every request."},
             "secret_headers": {"type": "object", "maxProperties": HEADERS_MAX, "additionalProperties": references,
                 "description": "Headers whose values are references, such as authorization."},
+            "idempotency_key": {"type": "object", "additionalProperties": false,
+                "required": ["retention_hours", "source"],
+                "description": "The receiver drops repeated delivery ids: for how long, and where it says so.",
+                "properties": {
+                    "retention_hours": {"type": "integer", "minimum": 1, "maximum": RETENTION_HOURS_MAX},
+                    "source": {"type": "string", "minLength": 1},
+                    "header": {"type": "string"},
+                }},
             "timeout_ms": {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX, "default": TIMEOUT_MS_DEFAULT,
                 "description": "Milliseconds from resolving the name to the end of the answer."},
             "batch_max": {"type": "integer", "minimum": 1, "maximum": BATCH_MAX, "default": BATCH_MAX_DEFAULT,
@@ -117,17 +138,47 @@ pub(super) fn build(
     }
     let batch_max = batch_max(given.mode, given.batch_max)?;
     let headers = headers(context, &given, &url)?;
+    let (key_header, remembers) = idempotency(given.mode, given.idempotency_key.as_ref())?;
     let target = Target { host: url.host, port: url.port, allowed, tls };
-    let template = Template { mode: given.mode, target: url.path, headers, keys };
+    let template = Template { mode: given.mode, target: url.path, headers, keys, key_header };
     let timeout = Duration::from_millis(timeout_ms);
     Ok(Box::new(Webhook {
         target,
         template,
         timeout,
         batch_max,
+        remembers,
         pool: Pool::default(),
         wants: Wants::default(),
     }))
+}
+
+/// The header for the bare delivery id, where it is another one than ours, and how long the receiver remembers.
+fn idempotency(
+    mode: Mode,
+    given: Option<&Idempotency>,
+) -> Result<(Option<HeaderName>, Option<Duration>), ConfigError> {
+    let Some(given) = given else { return Ok((None, None)) };
+    if mode == Mode::Batch {
+        let cause = "a batch that is put together anew has another key, so a repeat is not known by it";
+        return Err(invalid("idempotency_key", cause, "use mode binary or structured, or remove it"));
+    }
+    if !(1..=RETENTION_HOURS_MAX).contains(&given.retention_hours) {
+        let cause = format!("not within 1 to {RETENTION_HOURS_MAX}");
+        return Err(invalid("idempotency_key.retention_hours", cause, "state what the receiver documents"));
+    }
+    if given.source.trim().is_empty() {
+        let cause = "nothing says where the receiver documents it";
+        return Err(invalid(
+            "idempotency_key.source",
+            cause,
+            "give the page, or the person who answers for it",
+        ));
+    }
+    let key = "idempotency_key.header";
+    let header = given.header.as_deref().filter(|name| !name.eq_ignore_ascii_case("idempotency-key"));
+    let header = header.map(|name| header_name(key, name)).transpose()?;
+    Ok((header, Some(Duration::from_secs(u64::from(given.retention_hours) * 3600))))
 }
 
 fn batch_max(mode: Mode, given: Option<usize>) -> Result<usize, ConfigError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use writ_model::cloudevent::CloudEvent;
-use writ_model::id::{AnswerDigest, DeliveryId, TenantId};
+use writ_model::id::{AnswerDigest, DeliveryId, Epoch, Offset, StoreId, SubjectId, TenantId};
 use writ_model::mapping::Tables;
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
@@ -14,7 +14,7 @@ use writ_schema::cloudevents::View;
 use super::*;
 use crate::descriptor::{ConfigError, Context};
 use crate::secret::Secrets;
-use crate::subscriber::ParcelItem;
+use crate::subscriber::{ParcelItem, Sender};
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
@@ -31,11 +31,22 @@ fn item(number: u8) -> ParcelItem {
         data: Some(serde_json::json!({"key": ["7"]})),
         is_base64: false,
     };
-    ParcelItem { view: Arc::new(View::new(&event)), delivery_id: DeliveryId([number; 16]), attempt: 1 }
+    ParcelItem {
+        view: Arc::new(View::new(&event)),
+        delivery_id: DeliveryId([number; 16]),
+        attempt: 1,
+        offset: Offset(u64::from(number)),
+        subject_id: SubjectId([number; 16]),
+    }
 }
 
 pub(super) fn parcel(numbers: &[u8]) -> Parcel {
-    Parcel { items: numbers.iter().map(|n| item(*n)).collect(), at: Timestamp(1_614_265_330_000_000) }
+    Parcel {
+        items: numbers.iter().map(|n| item(*n)).collect(),
+        at: Timestamp(1_614_265_330_000_000),
+        sender: Sender { store: StoreId([0; 8]), epoch: Epoch(1) },
+        settled_below: Offset::ZERO,
+    }
 }
 
 pub(super) fn try_build(
@@ -371,4 +382,47 @@ fn a_configuration_that_is_unsafe_or_wrong_is_refused_by_key() {
         assert_eq!(error.key, key, "{error}");
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn the_delivery_id_stands_in_the_header_that_the_receiver_reads() {
+    let stated = serde_json::json!({"idempotency_key":
+        {"retention_hours": 100, "source": "https://example.org/docs", "header": "X-Request-Key"}});
+    let (webhook, listener) = endpoint(stated, &[]).await;
+    let proofs = webhook.proofs();
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+    assert_eq!(proofs, [Proof { mechanism: Mechanism::IdempotencyKey, remembers: hours(100) }]);
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.expect("accepts");
+        let mut bytes = Vec::new();
+        while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+            stream.read_buf(&mut bytes).await.expect("reads");
+        }
+        stream.write_all(OK.as_bytes()).await.expect("answers");
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let (_, request) = tokio::join!(webhook.deliver(parcel(&[7])), serve);
+    let id = DeliveryId([7; 16]).to_string();
+    assert!(request.contains(&format!("x-request-key: {id}\r\n")), "{request}");
+    assert!(request.contains(&format!("idempotency-key: \"{id}\"\r\n")), "{request}");
+}
+
+#[test]
+fn a_key_that_proves_nothing_is_refused() {
+    let refused = |mode: &str, key: serde_json::Value| {
+        let config = serde_json::json!({"url": "https://example.org/", "mode": mode, "idempotency_key": key});
+        try_build(config, &[]).err().expect("refused").key
+    };
+    let stated = serde_json::json!({"retention_hours": 1, "source": "a page"});
+    assert_eq!(refused("batch", stated), "idempotency_key");
+    let unsourced = serde_json::json!({"retention_hours": 1, "source": " "});
+    assert_eq!(refused("binary", unsourced), "idempotency_key.source");
+    let reserved = serde_json::json!({"retention_hours": 1, "source": "a page", "header": "host"});
+    assert_eq!(refused("binary", reserved), "idempotency_key.header");
+    assert!(
+        try_build(serde_json::json!({"url": "https://example.org/"}), &[])
+            .expect("builds")
+            .proofs()
+            .is_empty()
+    );
 }

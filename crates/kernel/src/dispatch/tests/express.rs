@@ -7,7 +7,7 @@ use crate::dispatch::due::Times;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn of(change_type: ChangeType, class: PriorityClass, offset: u64, subject: u8) -> Item {
-    Item { change_type, class, ..item(offset, subject) }
+    Item { change_type, class, operation: Operation::Update, ..item(offset, subject) }
 }
 
 fn consent(offset: u64, subject: u8) -> Item {

@@ -3,11 +3,14 @@
 mod batching;
 mod express;
 mod modes;
+mod once;
 mod order;
 mod parking;
 mod rates;
 mod recovery;
+mod replaying;
 mod throttling;
+mod two_phase;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,7 +87,7 @@ fn item(offset: u64, of: u8) -> Item {
         slot: Slot::new(u16::from(of) / 4),
         generation: Generation::FIRST,
         change_type: ChangeType::Email,
-        operation: Operation::Update,
+        operation: Operation::Insert,
         class: PriorityClass::Standard,
         recorded_at: Timestamp(0),
         bytes: 100,

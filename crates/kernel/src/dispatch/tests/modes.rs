@@ -242,7 +242,7 @@ fn mixed(offset: u64, subject: u8) -> Item {
         1 | 3 => (ChangeType::Tier, PriorityClass::Standard),
         _ => (ChangeType::Email, PriorityClass::Standard),
     };
-    Item { change_type, class, ..item(offset, subject) }
+    Item { change_type, class, operation: Operation::Update, ..item(offset, subject) }
 }
 
 /// What the subscriber says to one event: the same one is refused every time until the end.

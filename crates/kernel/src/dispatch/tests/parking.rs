@@ -67,7 +67,7 @@ fn a_redrive_that_fails_again_leaves_the_rest_parked() {
 fn a_dead_letter_is_asked_for_leave_again_when_it_is_redriven() {
     let mut bench = parked();
     bench.tell(Fact::Redrive(LANE, subject(1), "ada".into()));
-    let denied = Item { permit: PermitVerdict::Denied, ..item(1, 1) };
+    let denied = replaying::denied(1, 1, permit::Cause::PolicySubscriber);
     bench.tell(Fact::DeadLettersRead(LANE, subject(1), vec![denied, item(2, 1)]));
     assert_eq!(bench.answer_all(&http(200)), [[2]], "policy has come to deny the first");
     assert_eq!(closed(&bench), [(2, "redriven".to_owned())], "it leaves with the next that is delivered");

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::dispatch::lane::Batching;
 use crate::dispatch::rate::{Limit, Meter, Policy, Tariff};
-use crate::dispatch::replay::Order;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -103,7 +102,7 @@ fn events_in_flight_are_bounded_over_all_requests() {
 fn a_replay_and_the_live_lane_spend_from_the_same_limit() {
     let mut bench = bench(limited(window(5, SECOND), Tariff::requests()));
     let now = bench.clock();
-    let order = Order::new("again", Offset(1), Offset(9), None);
+    let order = replaying::order("again", 1, 9);
     let replay = bench.dispatch.replay(now, LANE, order, &mut bench.effects).expect("starts");
     bench.tell(Fact::Offered(replay, many(8), Offset(9)));
     bench.tell(Fact::Offered(LANE, many(8), Offset(9)));

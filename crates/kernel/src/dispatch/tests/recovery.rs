@@ -1,7 +1,7 @@
-//! Cursors over crashes, bounded windows, replays.
+//! Cursors over crashes, bounded windows, drains.
 
+use super::replaying::order;
 use super::*;
-use crate::dispatch::replay::{Order, REPLAYS_MAX, Refused};
 
 #[test]
 fn unacknowledged_events_are_offered_again_after_a_crash_and_settled_ones_are_not() {
@@ -49,56 +49,10 @@ fn many_settlements_make_one_cursor() {
 }
 
 #[test]
-fn a_replay_runs_beside_the_live_lane_under_the_same_ids_and_never_moves_its_cursor() {
-    let mut bench = bench(config());
-    bench.offer(vec![item(1, 1), item(2, 2)]);
-    bench.answer_all(&http(200));
-    let live = bench.cursor();
-    let now = bench.clock();
-    let order = Order::new("again", Offset(1), Offset(3), None);
-    let lane = bench.dispatch.replay(now, LANE, order, &mut bench.effects).expect("starts");
-    bench.effects.clear();
-    bench.tell(Fact::Offered(lane, vec![item(1, 1), item(2, 2), item(3, 3)], Offset(4)));
-    let mut sent = bench.answer_all(&http(200));
-    sent.sort();
-    assert_eq!(sent, [[1], [2]]);
-    let journal = bench.journal();
-    let Some(ControlFact::Replay(progress)) = journal.last() else { panic!("{journal:?}") };
-    assert_eq!((progress.state.as_str(), progress.delivered, progress.next), ("done", 2, Offset(3)));
-    assert!(journal.iter().all(|fact| matches!(fact, ControlFact::Replay(_))));
-    assert_eq!(bench.dispatch.lane(LANE).map(lane::Lane::watermark), Some(live.watermark));
-    assert!(bench.dispatch.lane(lane).is_none());
-}
-
-#[test]
-fn replays_are_bounded_cancelled_and_taken_up_where_they_were() {
-    let mut bench = bench(config());
-    let now = bench.clock();
-    for n in 0..REPLAYS_MAX {
-        let order = Order::new(&format!("r{n}"), Offset(0), Offset(9), None);
-        bench.dispatch.replay(now, LANE, order, &mut bench.effects).expect("starts");
-    }
-    let more = Order::new("more", Offset(0), Offset(9), None);
-    assert_eq!(bench.dispatch.replay(now, LANE, more.clone(), &mut Vec::new()), Err(Refused::TooMany));
-    bench.tell(Fact::Cancel(LaneId(1)));
-    let last = bench.journal().pop();
-    let Some(ControlFact::Replay(progress)) = last else { panic!("{last:?}") };
-    assert_eq!(progress.state, "cancelled");
-    let resumed = Order { next: Offset(5), ..more };
-    bench.effects.clear();
-    let lane = bench.dispatch.replay(now, LANE, resumed, &mut bench.effects).expect("there is room again");
-    let reads = bench
-        .effects
-        .iter()
-        .any(|e| matches!(e, Effect::Read { lane: l, from: Offset(5), .. } if *l == lane));
-    assert!(reads);
-}
-
-#[test]
 fn a_drain_sends_nothing_more_and_leaves_lanes_and_replays_running_for_the_next_start() {
     let mut bench = bench(config());
     let now = bench.clock();
-    let order = Order::new("again", Offset(1), Offset(9), None);
+    let order = order("again", 1, 9);
     let replay = bench.dispatch.replay(now, LANE, order, &mut bench.effects).expect("starts");
     bench.offer(vec![item(1, 1), item(2, 1)]);
     bench.tell(Fact::Offered(replay, vec![item(1, 1)], Offset(2)));

@@ -1,0 +1,127 @@
+//! Which events a replay reads next: by the subject index, or record by record.
+
+use writ_model::id::Offset;
+use writ_store::log::{Record, StoredEvent};
+
+use super::{Errand, Shared};
+use crate::hub::reader::Unreadable;
+use crate::payload::Stretch;
+
+/// Bytes of log that one read covers at most; a replay that selects little reads again.
+const READ_BYTES: usize = 1 << 20;
+
+/// Events of selected subjects that are looked up at once.
+const LOOKED_UP_MAX: usize = 256;
+
+/// Selected events, and where to read on.
+pub(super) struct Found {
+    pub(super) events: Vec<StoredEvent>,
+    pub(super) next: Offset,
+}
+
+/// How much may still be taken.
+struct Room {
+    items: usize,
+    bytes: usize,
+}
+
+impl Room {
+    /// Whether one more event fits; the first always does.
+    fn takes(&mut self, event: &StoredEvent, taken: usize) -> bool {
+        let bytes = event.bytes as usize;
+        if taken > 0 && (self.items == 0 || bytes > self.bytes) {
+            return false;
+        }
+        self.items = self.items.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        true
+    }
+}
+
+/// Selected events from `stretch.from` on, at least one or a later place to read on. Blocking.
+pub(super) fn from(shared: &Shared, errand: &Errand, stretch: Stretch) -> Result<Found, Unreadable> {
+    let room = Room { items: stretch.items_max.max(1), bytes: stretch.bytes_max };
+    let found = match errand.selected.subjects() {
+        Some(_) => by_subject(shared, errand, stretch.from, room)?,
+        None => by_offset(shared, errand, stretch.from, room)?,
+    };
+    // The index may not have come so far yet.
+    if found.next > stretch.from { Ok(found) } else { Err(Unreadable) }
+}
+
+fn by_offset(shared: &Shared, errand: &Errand, from: Offset, mut room: Room) -> Result<Found, Unreadable> {
+    let to = errand.order.to;
+    let records = shared.cold.records(from, READ_BYTES.min(room.bytes.max(1 << 16)))?;
+    let mut next = records.last().map_or(to, |last| last.offset().next().min(to));
+    let mut events = Vec::new();
+    for record in records.into_iter().take_while(|record| record.offset() < to) {
+        let Record::Event(event) = record else { continue };
+        if !is_selected(shared, errand, &event) {
+            continue;
+        }
+        if !room.takes(&event, events.len()) {
+            next = event.offset;
+            break;
+        }
+        events.push(*event);
+    }
+    Ok(Found { events, next })
+}
+
+fn by_subject(shared: &Shared, errand: &Errand, from: Offset, mut room: Room) -> Result<Found, Unreadable> {
+    let to = errand.order.to;
+    let limit = room.items.min(LOOKED_UP_MAX);
+    // Taken first: events that are applied meanwhile are looked up the next time.
+    let known = shared.state.applied().min(to);
+    let mut offsets = looked_up(shared, errand, from, limit)?;
+    offsets.retain(|offset| *offset < known);
+    offsets.truncate(limit);
+    let mut next = if offsets.len() == limit { offsets[limit - 1].next() } else { known };
+    let mut events = Vec::new();
+    for offset in offsets {
+        let Some(event) = stored(shared, offset)?.filter(|event| is_selected(shared, errand, event)) else {
+            continue;
+        };
+        if !room.takes(&event, events.len()) {
+            next = offset;
+            break;
+        }
+        events.push(event);
+    }
+    Ok(Found { events, next })
+}
+
+/// The next offsets of each selected subject, all in order: up to the `limit`th there is none missing.
+fn looked_up(
+    shared: &Shared,
+    errand: &Errand,
+    from: Offset,
+    limit: usize,
+) -> Result<Vec<Offset>, Unreadable> {
+    let after = from.0.checked_sub(1).map(Offset);
+    let mut offsets = Vec::new();
+    for subject in errand.selected.subjects().into_iter().flatten() {
+        let found = shared.state.events_of(*subject, after, limit).map_err(|error| {
+            tracing::error!(error = %error, "the index of subjects cannot be read");
+            Unreadable
+        })?;
+        offsets.extend(found);
+    }
+    offsets.sort_unstable();
+    Ok(offsets)
+}
+
+fn stored(shared: &Shared, offset: Offset) -> Result<Option<StoredEvent>, Unreadable> {
+    let first = shared.cold.records(offset, 1)?.into_iter().next();
+    Ok(match first {
+        Some(Record::Event(event)) if event.offset == offset => Some(*event),
+        Some(Record::Event(_) | Record::Fact(..) | Record::Leaf(..)) | None => None,
+    })
+}
+
+/// The subscriber wants it, and the replay selects it.
+fn is_selected(shared: &Shared, errand: &Errand, event: &StoredEvent) -> bool {
+    let (header, class) = (&event.header, event.decision.class);
+    errand.selected.matches(header, class, event.sequence)
+        && shared.router.matches(header, class).any(|lane| lane == usize::from(errand.base.0))
+}
