@@ -181,7 +181,7 @@ impl<'a> Parts<'a> {
         parts: Vec<LanePart>,
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
     ) -> Result<Hub, EngineError> {
-        let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start())?;
+        let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start(), log.end())?;
         let replays = recovery::replays(self.state.as_ref())?;
         let last = self.state.last_replay().map_err(|error| failed("count replays", &error))?;
         let key = DeliveryKey::new(self.secrets.delivery_key);

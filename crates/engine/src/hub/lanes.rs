@@ -46,6 +46,7 @@ pub(crate) fn settings(part: &LanePart) -> lane::Config {
     config.retry.age_max = given.age_max.0;
     config.retry.retry_after_max = given.retry_after_longest.0;
     config.is_two_phase = part.subscriber.proofs().iter().any(|proof| proof.mechanism == Mechanism::TwoPhase);
+    config.probes = part.subscriber.can_probe();
     config.promises = part.promises.clone();
     config.expires_after = given.expires_after.map(|period| period.0);
     config.breaker.failures_in_a_row = given.breaker_failures;

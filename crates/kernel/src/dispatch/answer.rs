@@ -25,6 +25,7 @@ impl Lane {
             // The answer to the prepare has come before.
             None | Some(Stage::Deciding(_) | Stage::Committing(_)) => return,
             Some(Stage::Preparing) => self.decide(turn, id, answer),
+            Some(Stage::Probing) => return,
             Some(Stage::Sent | Stage::Staged(_)) => false,
         };
         if is_prepared {
@@ -98,6 +99,7 @@ impl Lane {
                     through = self.acknowledge(turn, part.subject, hash).or(through);
                 }
                 Outcome::Retry { cause, wait } => {
+                    self.suspect_front(part.subject, part.answer);
                     let is_charged = part.is_charged && wait.is_none();
                     match self.retry_at(turn, part.subject, cause, is_charged) {
                         Ok(at) => until = at,

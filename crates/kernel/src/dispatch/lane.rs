@@ -55,6 +55,8 @@ pub struct Lane {
     pub(super) coordinator: Option<Coordinator>,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
+    /// Events below this may have been attempted by an earlier run.
+    attempted_below: Offset,
 }
 
 impl Lane {
@@ -66,6 +68,7 @@ impl Lane {
         let mut lane = Self::at(given, config, Position::new(watermark, done));
         lane.state = State::recovered(recovered.state.as_deref());
         lane.parked = Parked::new(recovered.parked);
+        lane.attempted_below = recovered.end;
         lane.coordinator = lane.config.is_two_phase.then(|| Coordinator::new(recovered.decided));
         lane
     }
@@ -97,6 +100,7 @@ impl Lane {
             coordinator: None,
             linger_until: None,
             is_reading: false,
+            attempted_below: Offset::ZERO,
         }
     }
 
@@ -176,7 +180,10 @@ impl Lane {
         let delivery_id =
             self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
         let is_once = self.config.promises.of(item.change_type).is_once(item.operation);
-        Queued { item, delivery_id, attempts: 0, charged: 0, first_attempt: None, is_redriven, is_once }
+        let may_have_arrived = is_redriven || item.offset < self.attempted_below;
+        let is_suspect = self.config.probes && may_have_arrived && !is_once;
+        let (attempts, charged, first_attempt) = (0, 0, None);
+        Queued { item, delivery_id, attempts, charged, first_attempt, is_redriven, is_suspect, is_once }
     }
 
     /// One event is done at this lane; told with the next [`Lane::tell`].

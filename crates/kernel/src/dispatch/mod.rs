@@ -20,6 +20,7 @@ mod once;
 pub mod pace;
 mod parent;
 mod parking;
+mod probe;
 pub mod replay;
 pub mod retry;
 pub mod send;
@@ -28,7 +29,7 @@ mod two_phase;
 use std::time::Duration;
 
 use writ_model::control::{ControlFact, SettledBatch};
-use writ_model::delivery::{Answer, AttemptId, Branch, Fault, Resolution, Verdict};
+use writ_model::delivery::{Answer, AttemptId, Branch, Fault, Presence, Resolution, Verdict};
 use writ_model::id::{DeliveryId, EventId, Generation, Offset, SourceName, SubjectId};
 use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
@@ -78,6 +79,8 @@ pub enum Fact {
     Answered(AttemptId, Answer),
     /// The answer to [`Effect::Confirm`].
     Durable(AttemptId),
+    /// The answer to [`Effect::Probe`].
+    Probed(AttemptId, Presence),
     /// The answer to [`Effect::ListBranches`]: what of this store's and subscriber's is prepared there.
     Branches(LaneId, Result<Vec<Branch>, Fault>),
     /// The answer to [`Effect::Resolve`].
@@ -129,6 +132,8 @@ pub enum Effect {
     ReadDeadLetters(LaneId, SubjectId),
     /// Make the attempt, once, and answer.
     Send(Attempt),
+    /// Look whether the receiver has the attempt's event, and answer. Nothing is sent.
+    Probe(Attempt),
     /// Make the attempt, once, prepare its transaction under this run's branch, and answer.
     Prepare(Attempt),
     /// List the branches at the lane's receiver.

@@ -35,6 +35,8 @@ pub(super) enum Stage {
     Sent,
     /// The request waits until the cursor behind its events is durable.
     Staged(Attempt),
+    /// The receiver is looked at; nothing is sent.
+    Probing,
     /// The receiver prepares.
     Preparing,
     /// It has, and the decision is not durable yet.
@@ -144,6 +146,9 @@ impl Lane {
         let members = self.without_expired(turn, picked);
         if members.is_empty() {
             return self.with_breaker(turn, |breaker, now| breaker.record(now, pass, Health::Unknown));
+        }
+        if self.is_suspect(&members) {
+            return self.probe(turn, members, pass);
         }
         let is_once = self.are_once(&members);
         let deliveries: Vec<Delivery> =

@@ -4,6 +4,7 @@ mod batching;
 mod once;
 mod order;
 mod parking;
+mod probe;
 mod recovery;
 mod replaying;
 mod throttling;
