@@ -226,7 +226,7 @@ fn a_guarantee_that_nothing_proves_is_refused_with_what_would_prove_it() {
     let file = format!("kind: file, path: archive.jsonl, {choice}");
     subscriber_error(&file, "WRIT-1010", &["email", "tier", "choose at-least-once", "archive.guarantee"]);
     let webhook = format!("{WEBHOOK}, {choice}");
-    subscriber_error(&webhook, "WRIT-1010", &["email", "configure idempotency-key", "retention_hours"]);
+    subscriber_error(&webhook, "WRIT-1010", &["email", "configure idempotency-key", "how long the receiver"]);
     let all = format!("{WEBHOOK}, guarantee: exactly-once");
     subscriber_error(&all, "WRIT-1010", &["address", "suppression"]);
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use writ_model::delivery::{Answer, Branch, Fault, Resolution, Verdict, Wants};
+use writ_model::delivery::{Answer, Branch, Fault, Presence, Resolution, Verdict, Wants};
 use writ_model::guarantee::Proof;
 use writ_model::id::{DeliveryId, Epoch, Offset, StoreId, SubjectId};
 use writ_model::time::Timestamp;
@@ -71,6 +71,17 @@ pub trait Subscriber: Send + Sync {
     /// The mechanisms that this subscriber, as it is configured, proves. None of them: at least once only.
     fn proofs(&self) -> Vec<Proof> {
         Vec::new()
+    }
+
+    /// Whether [`Subscriber::probe`] says something. Such a subscriber takes no batches.
+    fn can_probe(&self) -> bool {
+        false
+    }
+
+    /// Looks once whether the parcel's only event is there. Delivers nothing.
+    fn probe(&self, parcel: Parcel) -> BoxFuture<'_, Presence> {
+        drop(parcel);
+        Box::pin(std::future::ready(Presence::Unknown(Fault::Unsendable)))
     }
 
     /// Makes one attempt up to the point where its effects are certain and not yet there, under this branch; one

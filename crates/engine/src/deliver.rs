@@ -5,7 +5,7 @@ use std::sync::Arc;
 use writ_connectors::subscriber::{Parcel, ParcelItem, Sender, Subscriber};
 use writ_kernel::dispatch::Attempt;
 use writ_kernel::dispatch::attempt::Delivery;
-use writ_model::delivery::{Answer, Branch, Fault};
+use writ_model::delivery::{Answer, Branch, Fault, Presence};
 use writ_model::id::Epoch;
 use writ_model::replay::Shredded;
 use writ_schema::cloudevents::View;
@@ -31,21 +31,43 @@ pub(crate) async fn attempt(
     sender: Sender,
     way: Way,
 ) -> Answer {
-    let mut items = Vec::with_capacity(attempt.deliveries.len());
-    for delivery in &attempt.deliveries {
-        match parcel_item(delivery, cold).await {
-            Ok(Some(item)) => items.push(item),
-            Ok(None) => return unsendable(attempt.deliveries.len(), items.len()),
-            // Our own disk's trouble, not the event's: it is tried again.
-            Err(Unreadable) => return Answer::Failed(Fault::SendBroken),
-        }
-    }
-    let settled_below = attempt.settled_below;
-    let parcel = Parcel { items, at: clock::wall(), sender, settled_below };
+    let parcel = match gather(attempt, cold, sender).await {
+        Ok(parcel) => parcel,
+        Err(answer) => return answer,
+    };
     match way {
         Way::Deliver => subscriber.deliver(parcel).await,
         Way::Prepare(epoch) => subscriber.prepare(parcel, Branch { epoch, attempt: attempt.id }).await,
     }
+}
+
+/// Looks for the attempt's event at the receiver.
+pub(crate) async fn probe(
+    attempt: &Attempt,
+    subscriber: &dyn Subscriber,
+    cold: &ColdReader,
+    sender: Sender,
+) -> Presence {
+    match gather(attempt, cold, sender).await {
+        Ok(parcel) => subscriber.probe(parcel).await,
+        // Without its payload it can be neither looked for nor sent: the attempt that follows says so.
+        Err(Answer::PerItem(_)) => Presence::Absent,
+        Err(_) => Presence::Unknown(Fault::SendBroken),
+    }
+}
+
+/// The events of an attempt as the subscriber sees them, or the answer that stands for theirs.
+async fn gather(attempt: &Attempt, cold: &ColdReader, sender: Sender) -> Result<Parcel, Answer> {
+    let mut items = Vec::with_capacity(attempt.deliveries.len());
+    for delivery in &attempt.deliveries {
+        match parcel_item(delivery, cold).await {
+            Ok(Some(item)) => items.push(item),
+            Ok(None) => return Err(unsendable(attempt.deliveries.len(), items.len())),
+            // Our own disk's trouble, not the event's: it is tried again.
+            Err(Unreadable) => return Err(Answer::Failed(Fault::SendBroken)),
+        }
+    }
+    Ok(Parcel { items, at: clock::wall(), sender, settled_below: attempt.settled_below })
 }
 
 /// The event at `index` has no payload any more: it alone is unsendable, the others are to be sent again.

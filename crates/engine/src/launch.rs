@@ -182,7 +182,7 @@ impl<'a> Parts<'a> {
         parts: Vec<LanePart>,
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
     ) -> Result<Hub, EngineError> {
-        let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start())?;
+        let recovered = recovery::lanes(&parts, self.state.as_ref(), log.start(), log.end())?;
         let findings = self.state.findings().map_err(|error| failed("read findings", &error))?;
         let replays = recovery::replays(self.state.as_ref())?;
         let last = self.state.last_replay().map_err(|error| failed("count replays", &error))?;

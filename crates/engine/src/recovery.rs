@@ -142,6 +142,7 @@ pub(crate) fn lanes(
     parts: &[LanePart],
     state: &dyn State,
     begin: Offset,
+    end: Offset,
 ) -> Result<BTreeMap<LaneId, Recovered>, EngineError> {
     let mut recovered = BTreeMap::new();
     for (id, part) in (0..).map(LaneId).zip(parts) {
@@ -149,6 +150,7 @@ pub(crate) fn lanes(
         let lane = Recovered {
             cursor: state.cursor(&part.name).map_err(read)?,
             begin,
+            end,
             state: state.lane(&part.name).map_err(read)?.map(|lane| lane.state),
             decided: state.decided(&part.name).map_err(read)?,
             ..parked(&part.name, state).map_err(read)?

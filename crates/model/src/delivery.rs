@@ -30,6 +30,17 @@ pub enum Verdict {
     RollBack,
 }
 
+/// What a receiver shows of an event that may have reached it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there.
+    There,
+    /// It is not.
+    Absent,
+    /// Nobody knows.
+    Unknown(Fault),
+}
+
 /// What came of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {

@@ -76,8 +76,8 @@ impl World {
                 self.plan(wait, Happening::DeadLetters { lane, subject, after });
             }
             Effect::Send(attempt) => self.send(attempt),
-            // No lane of the world is two-phase: the kernel's own tests crash those before every step.
-            Effect::Prepare(_) | Effect::ListBranches(_) | Effect::Resolve(..) => {}
+            // No lane of the world is two-phase or probes: the kernel's own tests have those.
+            Effect::Prepare(_) | Effect::ListBranches(_) | Effect::Resolve(..) | Effect::Probe(_) => {}
             Effect::Journal(fact) => self.journal(fact),
             Effect::Confirm(attempt) => {
                 let is_early = self.bug == Some(Bug::SentBeforeDurable);

@@ -62,6 +62,7 @@ pub(crate) fn settings(part: &LanePart) -> lane::Config {
         config.events_in_flight_max = rate.events_in_flight_max.unwrap_or(usize::MAX).max(1);
     }
     config.is_two_phase = part.subscriber.proofs().iter().any(|proof| proof.mechanism == Mechanism::TwoPhase);
+    config.probes = part.subscriber.can_probe();
     config.promises = part.promises.clone();
     config.expires_after = given.expires_after.map(|period| period.0);
     config.breaker.failures_in_a_row = given.breaker_failures;

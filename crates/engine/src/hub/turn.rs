@@ -5,7 +5,7 @@ use writ_kernel::dispatch::{self, Attempt, Effect, LaneId, Note};
 use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
-use writ_model::delivery::{Answer, Branch, Fault, Resolution, Verdict};
+use writ_model::delivery::{Answer, Branch, Fault, Presence, Resolution, Verdict};
 use writ_model::id::SubjectId;
 
 use super::{Committed, Fact, Hub};
@@ -77,6 +77,7 @@ impl Hub {
             }
             Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
             Effect::Send(attempt) => self.send(attempt, Way::Deliver),
+            Effect::Probe(attempt) => self.probe(attempt),
             Effect::Prepare(attempt) => self.send(attempt, Way::Prepare(self.sender.epoch)),
             Effect::ListBranches(lane) => self.list_branches(lane),
             Effect::Resolve(lane, branch, verdict) => self.resolve(lane, branch, verdict),
@@ -162,6 +163,16 @@ impl Hub {
     /// Runs a call of a connector; `if_lost` is the fact when it panics.
     fn call(&mut self, call: impl Future<Output = dispatch::Fact> + Send + 'static, if_lost: dispatch::Fact) {
         self.if_lost.insert(self.attempts.spawn(call).id(), if_lost);
+    }
+
+    fn probe(&mut self, attempt: Attempt) {
+        let Some(subscriber) = self.lanes.subscriber(attempt.lane) else { return };
+        let (id, cold, sender) = (attempt.id, self.cold.clone(), self.sender);
+        let call = async move {
+            let presence = deliver::probe(&attempt, subscriber.as_ref(), &cold, sender).await;
+            dispatch::Fact::Probed(id, presence)
+        };
+        self.call(call, dispatch::Fact::Probed(id, Presence::Unknown(Fault::AnswerBroken)));
     }
 
     fn list_branches(&mut self, lane: LaneId) {

@@ -26,6 +26,7 @@ impl Lane {
             // The answer to the prepare has come before.
             None | Some(Stage::Deciding(_) | Stage::Committing(_)) => return,
             Some(Stage::Preparing) => self.decide(turn, id, answer),
+            Some(Stage::Probing) => return,
             Some(Stage::Sent | Stage::Staged(_)) => false,
         };
         if is_prepared {
@@ -102,6 +103,7 @@ impl Lane {
                     through = self.acknowledge(turn, part.line, hash).or(through);
                 }
                 Outcome::Retry { cause } | Outcome::Throttled { cause, .. } => {
+                    self.suspect_front(part.line, part.answer);
                     let is_waited = matches!(outcome, Outcome::Throttled { wait: Some(_), .. });
                     let is_charged = part.is_charged && !is_waited;
                     match self.retry_at(turn, part.line, cause, is_charged) {

@@ -35,6 +35,8 @@ pub struct Queued {
     pub not_before: Option<Moment>,
     /// It comes from the dead letters: settling it does not touch the cursor.
     pub is_redriven: bool,
+    /// An attempt of it may have arrived: the receiver is looked at before the next one.
+    pub is_suspect: bool,
     /// It is sent at most once; shares no request with what may be repeated.
     pub is_once: bool,
 }

@@ -63,6 +63,8 @@ pub struct Config {
     pub breaker: breaker::Policy,
     /// How often the cursor is written.
     pub cursor: ledger::Policy,
+    /// After an attempt whose end is not known the receiver is looked at before the next one. Takes no batches.
+    pub probes: bool,
     /// The subscriber prepares, and commits when the journal has decided.
     pub is_two_phase: bool,
     /// What the subscriber is promised.
@@ -89,6 +91,7 @@ impl Config {
             retry: retry::Policy::default(),
             breaker: breaker::Policy::default(),
             cursor: ledger::Policy::default(),
+            probes: false,
             is_two_phase: false,
             promises: Promises::default(),
             expires_after: None,
@@ -110,6 +113,8 @@ pub struct Recovered {
     /// Those of them with dead letters that were parked without the later events of the subject: what stands
     /// between them may be open.
     pub scattered: BTreeSet<SubjectId>,
+    /// The log's end at the start: an event below it may have been attempted before.
+    pub end: Offset,
     /// Branches that are decided and not concluded.
     pub decided: Vec<Branch>,
 }

@@ -61,6 +61,8 @@ pub struct Lane {
     pub(super) coordinator: Option<Coordinator>,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
+    /// Events below this may have been attempted by an earlier run.
+    attempted_below: Offset,
 }
 
 impl Lane {
@@ -72,6 +74,7 @@ impl Lane {
         let mut lane = Self::at(given, config, Position::new(watermark, done));
         lane.state = State::recovered(recovered.state.as_deref());
         lane.parked = Parked::new(recovered.parked, &recovered.scattered);
+        lane.attempted_below = recovered.end;
         lane.coordinator = lane.config.is_two_phase.then(|| Coordinator::new(recovered.decided));
         lane
     }
@@ -106,6 +109,7 @@ impl Lane {
             coordinator: None,
             linger_until: None,
             is_reading: false,
+            attempted_below: Offset::ZERO,
         }
     }
 
@@ -202,6 +206,8 @@ impl Lane {
         let delivery_id =
             self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
         let is_once = self.config.promises.of(item.change_type).is_once(item.operation);
+        let may_have_arrived = is_redriven || item.offset < self.attempted_below;
+        let is_suspect = self.config.probes && may_have_arrived && !is_once;
         let due = self.config.due.due(item.change_type, item.recorded_at);
         Queued {
             item,
@@ -212,6 +218,7 @@ impl Lane {
             first_attempt: None,
             not_before: None,
             is_redriven,
+            is_suspect,
             is_once,
         }
     }

@@ -25,6 +25,7 @@ pub mod overtake;
 pub mod pace;
 mod parent;
 mod parking;
+mod probe;
 pub mod rate;
 pub mod replay;
 pub mod retry;
@@ -34,7 +35,7 @@ mod two_phase;
 use std::time::Duration;
 
 use writ_model::control::{ControlFact, SettledBatch};
-use writ_model::delivery::{Answer, AttemptId, Branch, Fault, Resolution, Verdict};
+use writ_model::delivery::{Answer, AttemptId, Branch, Fault, Presence, Resolution, Verdict};
 use writ_model::id::{DeliveryId, EventId, Generation, Offset, Slot, SourceName, SubjectId};
 use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};
@@ -86,6 +87,8 @@ pub enum Fact {
     Answered(AttemptId, Answer),
     /// The answer to [`Effect::Confirm`].
     Durable(AttemptId),
+    /// The answer to [`Effect::Probe`].
+    Probed(AttemptId, Presence),
     /// The answer to [`Effect::ListBranches`]: what of this store's and subscriber's is prepared there.
     Branches(LaneId, Result<Vec<Branch>, Fault>),
     /// The answer to [`Effect::Resolve`].
@@ -137,6 +140,8 @@ pub enum Effect {
     ReadDeadLetters(LaneId, SubjectId),
     /// Make the attempt, once, and answer.
     Send(Attempt),
+    /// Look whether the receiver has the attempt's event, and answer. Nothing is sent.
+    Probe(Attempt),
     /// Make the attempt, once, prepare its transaction under this run's branch, and answer.
     Prepare(Attempt),
     /// List the branches at the lane's receiver.

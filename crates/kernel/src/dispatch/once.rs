@@ -87,14 +87,16 @@ impl Lane {
                 let branch = Branch { epoch: self.given.epoch, attempt: id };
                 turn.effects.push(Effect::Resolve(self.given.id, branch, Verdict::Commit));
             }
-            other @ (Stage::Sent | Stage::Preparing | Stage::Committing(_)) => flight.stage = other,
+            other @ (Stage::Sent | Stage::Probing | Stage::Preparing | Stage::Committing(_)) => {
+                flight.stage = other
+            }
         }
     }
 
     pub(super) fn awaits_commit(&self) -> bool {
         self.flights.values().any(|flight| match flight.stage {
             Stage::Staged(_) | Stage::Deciding(_) => true,
-            Stage::Sent | Stage::Preparing | Stage::Committing(_) => false,
+            Stage::Sent | Stage::Probing | Stage::Preparing | Stage::Committing(_) => false,
         })
     }
 

@@ -245,6 +245,11 @@ impl Machine for Dispatch {
                 let Some(id) = self.attempts.lane_of.get(&attempt).copied() else { return };
                 self.route(now, id, effects, |lane, turn| lane.durable(turn, attempt));
             }
+            Fact::Probed(attempt, presence) => {
+                let Some(id) = self.attempts.lane_of.get(&attempt).copied() else { return };
+                self.route(now, id, effects, |lane, turn| lane.probed(turn, attempt, presence));
+                self.forget_ended(attempt);
+            }
             Fact::Branches(id, found) => {
                 self.route(now, id, effects, |lane, turn| lane.branches(turn, found));
             }

@@ -36,6 +36,8 @@ pub(super) enum Stage {
     Sent,
     /// The request waits until the cursor behind its events is durable.
     Staged(Attempt),
+    /// The receiver is looked at; nothing is sent.
+    Probing,
     /// The receiver prepares.
     Preparing,
     /// It has, and the decision is not durable yet.
@@ -169,6 +171,9 @@ impl Lane {
             return self.with_breaker(turn, |breaker, now| breaker.record(now, pass, Health::Unknown));
         }
         turn.rate.spend(turn.now.moment, spent);
+        if self.is_suspect(&members) {
+            return self.probe(turn, members, pass);
+        }
         let is_once = self.are_once(&members);
         let deliveries: Vec<Delivery> =
             members.iter().flat_map(|(line, count)| self.deliveries(turn, *line, *count)).collect();

@@ -5,6 +5,7 @@
 
 mod address;
 mod connection;
+mod read_back;
 mod request;
 mod settings;
 mod signature;
@@ -21,7 +22,7 @@ use http::{HeaderMap, Response, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
-use writ_model::delivery::{Answer, AnswerBody, Fault, HttpAnswer, Wants};
+use writ_model::delivery::{Answer, AnswerBody, Fault, HttpAnswer, Presence, Wants};
 use writ_model::guarantee::{Mechanism, Proof};
 use writ_model::id::AnswerDigest;
 
@@ -29,6 +30,7 @@ use crate::descriptor::{Build, Descriptor, Provable};
 use crate::source::BoxFuture;
 use crate::subscriber::{Parcel, Subscriber};
 use connection::{Link, Pool, Target, dial};
+use read_back::ReadBack;
 use request::{Ready, Template};
 
 /// Most bytes of an answer's body that are read; of a longer one only the head counts.
@@ -53,10 +55,16 @@ timeout_ms: 15000
 # Private addresses are refused unless their network is named here.
 allow_addresses: [10.20.0.0/16]
 ",
-    mechanisms: &[Provable {
-        mechanism: Mechanism::IdempotencyKey,
-        needs: "idempotency_key: how long the receiver drops repeated delivery ids, and where it says so",
-    }],
+    mechanisms: &[
+        Provable {
+            mechanism: Mechanism::IdempotencyKey,
+            needs: "idempotency_key: how long the receiver drops repeated delivery ids, and where it says so",
+        },
+        Provable {
+            mechanism: Mechanism::Probe,
+            needs: "probe, with fenced and reads_own_writes where the receiver documents both",
+        },
+    ],
     config_schema: settings::config_schema,
     build: Build::Subscriber(settings::build),
 };
@@ -69,6 +77,8 @@ struct Webhook {
     batch_max: usize,
     /// How long the receiver drops a repeated delivery id, as the operator states it.
     remembers: Option<Duration>,
+    /// How an event is looked for, where the receiver shows it.
+    probe: Option<ReadBack>,
     pool: Pool,
     wants: Wants,
 }
@@ -97,10 +107,29 @@ impl Subscriber for Webhook {
         true
     }
 
+    fn can_probe(&self) -> bool {
+        self.probe.is_some()
+    }
+
+    fn probe(&self, parcel: Parcel) -> BoxFuture<'_, Presence> {
+        Box::pin(async move {
+            let (Some(probe), [item]) = (&self.probe, parcel.items.as_slice()) else {
+                return Presence::Unknown(Fault::Unsendable);
+            };
+            let deadline = Instant::now() + self.timeout;
+            match probe.request(item, &self.template.headers) {
+                Ok(ready) => read_back::presence(&self.attempt(ready, deadline).await),
+                Err(fault) => Presence::Unknown(fault),
+            }
+        })
+    }
+
     fn proofs(&self) -> Vec<Proof> {
-        let stated =
+        let key =
             self.remembers.map(|_| Proof { mechanism: Mechanism::IdempotencyKey, remembers: self.remembers });
-        stated.into_iter().collect()
+        let probe = self.probe.as_ref().filter(|probe| probe.is_proof);
+        let probe = probe.map(|_| Proof { mechanism: Mechanism::Probe, remembers: None });
+        key.into_iter().chain(probe).collect()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {

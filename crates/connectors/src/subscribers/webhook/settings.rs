@@ -17,6 +17,7 @@ use writ_model::delivery::Wants;
 use super::Webhook;
 use super::address::Network;
 use super::connection::{Pool, Target};
+use super::read_back::ReadBack;
 use super::request::{Mode, Template};
 use super::signature::Key;
 use crate::descriptor::{ConfigError, Context};
@@ -63,6 +64,8 @@ struct Settings {
     #[serde(default)]
     idempotency_key: Option<Idempotency>,
     #[serde(default)]
+    probe: Option<Probe>,
+    #[serde(default)]
     timeout_ms: Option<u64>,
     #[serde(default)]
     batch_max: Option<usize>,
@@ -80,6 +83,19 @@ struct Idempotency {
     source: String,
     #[serde(default)]
     header: Option<String>,
+}
+
+/// Where the receiver shows an event that it has, and what it documents of that.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Probe {
+    path: String,
+    #[serde(default)]
+    fenced: bool,
+    #[serde(default)]
+    reads_own_writes: bool,
+    #[serde(default)]
+    source: String,
 }
 
 fn default_mode() -> Mode {
@@ -109,6 +125,14 @@ pub(super) fn config_schema() -> serde_json::Value {
                     "retention_hours": {"type": "integer", "minimum": 1, "maximum": RETENTION_HOURS_MAX},
                     "source": {"type": "string", "minLength": 1},
                     "header": {"type": "string"},
+                }},
+            "probe": {"type": "object", "additionalProperties": false, "required": ["path"],
+                "description": "Where an event is looked for after an attempt without an answer.",
+                "properties": {
+                    "path": {"type": "string", "pattern": "^/"},
+                    "fenced": {"type": "boolean", "default": false},
+                    "reads_own_writes": {"type": "boolean", "default": false},
+                    "source": {"type": "string"},
                 }},
             "timeout_ms": {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX, "default": TIMEOUT_MS_DEFAULT,
                 "description": "Milliseconds from resolving the name to the end of the answer."},
@@ -140,6 +164,7 @@ pub(super) fn build(
     let headers = headers(context, &given, &url)?;
     let (key_header, remembers) = idempotency(given.mode, given.idempotency_key.as_ref())?;
     let target = Target { host: url.host, port: url.port, allowed, tls };
+    let probe = probe(given.mode, given.probe)?;
     let template = Template { mode: given.mode, target: url.path, headers, keys, key_header };
     let timeout = Duration::from_millis(timeout_ms);
     Ok(Box::new(Webhook {
@@ -148,6 +173,7 @@ pub(super) fn build(
         timeout,
         batch_max,
         remembers,
+        probe,
         pool: Pool::default(),
         wants: Wants::default(),
     }))
@@ -179,6 +205,24 @@ fn idempotency(
     let header = given.header.as_deref().filter(|name| !name.eq_ignore_ascii_case("idempotency-key"));
     let header = header.map(|name| header_name(key, name)).transpose()?;
     Ok((header, Some(Duration::from_secs(u64::from(given.retention_hours) * 3600))))
+}
+
+fn probe(mode: Mode, given: Option<Probe>) -> Result<Option<ReadBack>, ConfigError> {
+    let Some(given) = given else { return Ok(None) };
+    if mode == Mode::Batch {
+        return Err(invalid("probe", "a batch cannot be looked for", "use mode binary or structured"));
+    }
+    let names_it = given.path.contains("{delivery_id}") || given.path.contains("{event_id}");
+    if !given.path.starts_with('/') || !names_it {
+        let remedy = "write it as /deliveries/{delivery_id} or with {event_id}";
+        return Err(invalid("probe.path", "this is no path that names the event", remedy));
+    }
+    let is_proof = given.fenced && given.reads_own_writes;
+    if is_proof && given.source.trim().is_empty() {
+        let cause = "nothing says where the receiver documents it";
+        return Err(invalid("probe.source", cause, "give the page, or the person who answers for it"));
+    }
+    Ok(Some(ReadBack { path: given.path, is_proof }))
 }
 
 fn batch_max(mode: Mode, given: Option<usize>) -> Result<usize, ConfigError> {

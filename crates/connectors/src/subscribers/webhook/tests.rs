@@ -426,3 +426,49 @@ fn a_key_that_proves_nothing_is_refused() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn an_event_is_looked_for_by_one_get_whose_status_says_whether_it_is_there() {
+    let cases = [
+        ("200 OK", Presence::There),
+        ("404 Not Found", Presence::Absent),
+        ("410 Gone", Presence::Absent),
+        ("302 Found", Presence::Unknown(Fault::Unready)),
+        ("500 Oops", Presence::Unknown(Fault::Unready)),
+    ];
+    for (status, expected) in cases {
+        let probe = serde_json::json!({"probe": {"path": "/seen/{delivery_id}?event={event_id}"}});
+        let (webhook, listener) = endpoint(probe, &[]).await;
+        assert!(webhook.can_probe() && webhook.proofs().is_empty(), "a probe alone proves nothing");
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.expect("accepts");
+            let mut bytes = Vec::new();
+            while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+                stream.read_buf(&mut bytes).await.expect("reads");
+            }
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.expect("answers");
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let (presence, request) = tokio::join!(webhook.probe(parcel(&[7])), serve);
+        assert_eq!(presence, expected, "{status}");
+        let id = DeliveryId([7; 16]);
+        assert!(request.starts_with(&format!("GET /seen/{id}?event=event-7 HTTP/1.1\r\n")), "{request}");
+    }
+}
+
+#[test]
+fn a_probe_proves_exactly_once_only_where_fencing_and_reading_own_writes_are_documented() {
+    let built = |probe: serde_json::Value| {
+        try_build(serde_json::json!({"url": "https://example.org/", "probe": probe}), &[])
+    };
+    let path = "/seen/{delivery_id}";
+    let proofs = |probe| built(probe).expect("builds").proofs();
+    assert!(proofs(serde_json::json!({"path": path, "fenced": true})).is_empty());
+    let both =
+        serde_json::json!({"path": path, "fenced": true, "reads_own_writes": true, "source": "a page"});
+    assert_eq!(proofs(both), [Proof { mechanism: Mechanism::Probe, remembers: None }]);
+    let unsourced = serde_json::json!({"path": path, "fenced": true, "reads_own_writes": true});
+    assert_eq!(built(unsourced).err().expect("refused").key, "probe.source");
+    assert_eq!(built(serde_json::json!({"path": "/seen"})).err().expect("refused").key, "probe.path");
+}

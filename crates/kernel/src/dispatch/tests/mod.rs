@@ -6,6 +6,7 @@ mod modes;
 mod once;
 mod order;
 mod parking;
+mod probe;
 mod rates;
 mod recovery;
 mod replaying;

@@ -231,7 +231,7 @@ impl World {
             }
             Effect::Settled(_, batch) => self.inside.unwritten.push(ControlFact::Settled(batch)),
             Effect::Note(..) => {}
-            Effect::Send(_) | Effect::ReadDeadLetters(..) => panic!("{effect:?}"),
+            Effect::Send(_) | Effect::Probe(_) | Effect::ReadDeadLetters(..) => panic!("{effect:?}"),
         }
     }
 
