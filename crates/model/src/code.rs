@@ -76,6 +76,7 @@ codes! {
     STORE_MISSING = "WRIT-5009", "there is no store here";
     STORE_DAMAGED = "WRIT-5010", "the vault's or the state's database is damaged";
     RETENTION_FAILED = "WRIT-5011", "the log could not be shortened";
+    STORE_BEHIND_LOG = "WRIT-5012", "state or vault is older than the log";
     HOLD_UNKNOWN = "WRIT-5013", "there is no such legal hold";
 
     DELIVERY_EXHAUSTED = "WRIT-6001", "retries are exhausted";
@@ -86,6 +87,7 @@ codes! {
     TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
     RECEIVER_FENCED = "WRIT-6015", "a newer engine has taken over at the receiver";
     RECEIVER_UNREADY = "WRIT-6016", "the receiving database is not ready to take events";
+    LANE_BEHIND = "WRIT-6025", "a subscriber came back after the log was shortened";
     REPLAY_UNKNOWN = "WRIT-6026", "there is no such replay";
     REPLAY_REFUSED = "WRIT-6027", "the replay cannot be started or changed now";
     REISSUE_REFUSED = "WRIT-6028", "new delivery ids would break an exactly-once guarantee";
