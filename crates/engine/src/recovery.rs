@@ -8,7 +8,7 @@ use writ_attest::leaf::Leaf;
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_model::code;
-use writ_model::control::{ControlFact, Covered, Rekeyed, ReplayProgress};
+use writ_model::control::{ControlFact, Covered, Cursor, Rekeyed, ReplayProgress};
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::replay::ReplayOrder;
 use writ_model::time::Timestamp;
@@ -28,7 +28,8 @@ const STEP_BYTES: usize = 4 << 20;
 /// Applies to the state what it lacks.
 pub(crate) fn catch_up_state(state: &dyn State, log: &mut dyn LogReader) -> Result<(), EngineError> {
     loop {
-        let records = read(log, state.applied())?;
+        let from = first_unapplied("derived state", state.applied(), log.start())?;
+        let records = read(log, from)?;
         let Some(last) = records.last().map(Record::offset) else { return Ok(()) };
         state.apply(&records, last.next()).map_err(|error| failed("apply the log to state", &error))?;
     }
@@ -41,7 +42,8 @@ pub(crate) fn catch_up_vault(
     log: &mut dyn LogReader,
 ) -> Result<(), EngineError> {
     loop {
-        let records = read(log, vault.remembered())?;
+        let from = first_unapplied("the key vault", vault.remembered(), log.start())?;
+        let records = read(log, from)?;
         let Some(last) = records.last().map(Record::offset) else { return Ok(()) };
         let mut changes = Vec::new();
         for record in &records {
@@ -55,6 +57,22 @@ pub(crate) fn catch_up_vault(
             .remember(&changes, last.next())
             .map_err(|error| failed("apply the log to the vault", &error))?;
     }
+}
+
+/// Where to go on applying the log. What is new begins at the log's start; what is older than that lacks facts
+/// that are nowhere else any more.
+fn first_unapplied(what: &str, applied: Offset, start: Offset) -> Result<Offset, EngineError> {
+    if applied >= start {
+        return Ok(applied);
+    }
+    if applied == Offset::ZERO {
+        tracing::warn!(what, start = start.0, "built anew from the log, which no longer holds everything");
+        return Ok(start);
+    }
+    let tried = format!("apply the log to {what}");
+    let cause = format!("it ends at offset {applied} and the log begins at {start}");
+    let remedy = "restore the whole store from one backup, or state alone from a newer one";
+    Err(EngineError::new(code::STORE_BEHIND_LOG, &tried, cause, remedy))
 }
 
 fn remember(
@@ -148,7 +166,7 @@ pub(crate) fn lanes(
     for (id, part) in (0..).map(LaneId).zip(parts) {
         let read = |error| failed("read a lane's state", &error);
         let lane = Recovered {
-            cursor: state.cursor(&part.name).map_err(read)?,
+            cursor: state.cursor(&part.name).map_err(read)?.map(|cursor| behind(cursor, begin)),
             begin,
             end,
             state: state.lane(&part.name).map_err(read)?.map(|lane| lane.state),
@@ -158,6 +176,19 @@ pub(crate) fn lanes(
         recovered.insert(id, lane);
     }
     Ok(recovered)
+}
+
+/// A subscriber that was not configured for a while keeps nothing: one whose cursor is before the log's start
+/// goes on there, and the gap is told.
+fn behind(mut cursor: Cursor, begin: Offset) -> Cursor {
+    if cursor.watermark < begin {
+        let (subscriber, from, to) = (cursor.subscriber.as_str(), cursor.watermark.0, begin.0);
+        let code = code::LANE_BEHIND.id;
+        tracing::error!(code, subscriber, from, to, "events before the log's start are not delivered");
+        cursor.watermark = begin;
+        cursor.done.retain(|(first, _)| *first >= begin);
+    }
+    cursor
 }
 
 /// Replays that did not end, each with what was ordered.
@@ -211,4 +242,33 @@ pub(crate) fn accounting<'a>(
         numbers.extend(found.map(|one| (source.clone(), one.seq)));
     }
     Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use writ_model::id::Epoch;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_from_before_the_log_goes_on_at_its_start() {
+        let cursor = |watermark, done: &[(u64, u64)]| Cursor {
+            subscriber: SubscriberName::new("crm").expect("a name"),
+            epoch: Epoch(1),
+            watermark: Offset(watermark),
+            done: done.iter().map(|(first, last)| (Offset(*first), Offset(*last))).collect(),
+        };
+        let taken_up = behind(cursor(3, &[(5, 6), (12, 14)]), Offset(10));
+        assert_eq!(taken_up, cursor(10, &[(12, 14)]));
+        assert_eq!(behind(cursor(11, &[(13, 13)]), Offset(10)), cursor(11, &[(13, 13)]));
+    }
+
+    #[test]
+    fn state_older_than_the_log_is_refused_and_new_state_begins_where_the_log_does() {
+        let at = |applied, start| first_unapplied("derived state", Offset(applied), Offset(start));
+        assert_eq!(at(7, 5).ok(), Some(Offset(7)));
+        assert_eq!(at(5, 5).ok(), Some(Offset(5)));
+        assert_eq!(at(0, 5).ok(), Some(Offset(5)));
+        assert_eq!(at(4, 5).err().map(|error| error.code), Some(code::STORE_BEHIND_LOG));
+    }
 }

@@ -78,6 +78,7 @@ codes! {
     STORE_MISSING = "WRIT-5009", "there is no store here";
     STORE_DAMAGED = "WRIT-5010", "the vault's or the state's database is damaged";
     RETENTION_FAILED = "WRIT-5011", "the log could not be shortened";
+    STORE_BEHIND_LOG = "WRIT-5012", "state or vault is older than the log";
     HOLD_UNKNOWN = "WRIT-5013", "there is no such legal hold";
 
     DELIVERY_EXHAUSTED = "WRIT-6001", "retries are exhausted";
@@ -91,6 +92,7 @@ codes! {
     FINDING_ORDER = "WRIT-6020", "events were about to go out of order";
     FINDING_REJECTING = "WRIT-6021", "a subscriber refuses what it is sent";
     FINDING_HELD_UP = "WRIT-6023", "a subscriber holds its events up";
+    LANE_BEHIND = "WRIT-6025", "a subscriber came back after the log was shortened";
     REPLAY_UNKNOWN = "WRIT-6026", "there is no such replay";
     REPLAY_REFUSED = "WRIT-6027", "the replay cannot be started or changed now";
     REISSUE_REFUSED = "WRIT-6028", "new delivery ids would break an exactly-once guarantee";

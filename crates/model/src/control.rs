@@ -53,7 +53,7 @@ pub enum ControlFact {
     /// A record's key changed and no event in the stream says so.
     Rekeyed(Rekeyed),
     /// A replay was ordered.
-    ReplayOrdered(ReplayOrder),
+    ReplayOrdered(Box<ReplayOrder>),
     /// Somebody paused, resumed, slowed or cancelled a replay.
     ReplayActed(ReplayAct),
     /// Today's gate kept events back from a replay.
@@ -61,7 +61,7 @@ pub enum ControlFact {
     /// Whole segments leave the log.
     Truncated(Truncated),
     /// A legal hold was placed.
-    HoldPlaced(Hold),
+    HoldPlaced(Box<Hold>),
     /// A legal hold was released.
     HoldReleased(HoldReleased),
     /// A finding was opened, seen again, overdue or closed.

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Act {
     /// Count what a replay would send, ask, and start it
-    Start(start::Arguments),
+    Start(Box<start::Arguments>),
     /// List the replays that run and the last that ended
     List(Common),
     /// Show one replay; on a terminal, follow it to its end
@@ -66,7 +66,7 @@ struct Rate {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.act {
-        Act::Start(arguments) => return start::run(arguments).await,
+        Act::Start(arguments) => return start::run(*arguments).await,
         Act::List(common) => list(&common).await?,
         Act::Show(one) => show(&one).await?,
         Act::Pause(one) => post(&one, "pause", &json!({})).await?,

@@ -55,7 +55,7 @@ impl EngineHandle {
         let HoldRequest { matter, reason, scope, actor } = request;
         let id = format!("hold-{}", hex(&random::<6>()?));
         let hold = Hold { id, matter, reason, scope, actor, at: clock::wall() };
-        self.journal(ControlFact::HoldPlaced(hold.clone())).await?;
+        self.journal(ControlFact::HoldPlaced(Box::new(hold.clone()))).await?;
         Ok(hold)
     }
 

@@ -41,9 +41,12 @@ impl Room {
 /// Selected events from `stretch.from` on, at least one or a later place to read on. Blocking.
 pub(super) fn from(shared: &Shared, errand: &Errand, stretch: Stretch) -> Result<Found, Unreadable> {
     let room = Room { items: stretch.items_max.max(1), bytes: stretch.bytes_max };
+    // Segments may leave the log between an order and its first read: what they held was past retention.
+    let from = stretch.from.max(shared.cold.start());
     let found = match errand.selected.subjects() {
-        Some(_) => by_subject(shared, errand, stretch.from, room)?,
-        None => by_offset(shared, errand, stretch.from, room)?,
+        _ if from >= errand.order.to => Found { events: Vec::new(), next: errand.order.to },
+        Some(_) => by_subject(shared, errand, from, room)?,
+        None => by_offset(shared, errand, from, room)?,
     };
     // The index may not have come so far yet.
     if found.next > stretch.from { Ok(found) } else { Err(Unreadable) }

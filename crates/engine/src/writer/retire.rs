@@ -83,7 +83,7 @@ mod tests {
         };
         let mut pins = Pins::default();
         assert!(pins.are_known(Offset(0)));
-        pins.see(&[ControlFact::HoldPlaced(hold)]);
+        pins.see(&[ControlFact::HoldPlaced(Box::new(hold))]);
         assert!(!pins.are_known(Offset(100)), "it is in the commit that is being made");
         pins.committed(Offset(50));
         assert!(!pins.are_known(Offset(49)) && pins.are_known(Offset(50)));

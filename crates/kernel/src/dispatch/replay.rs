@@ -157,7 +157,7 @@ impl Lane {
     pub(super) fn tell_replay(&mut self, turn: &mut Turn<'_>, progress: ReplayProgress) {
         let Some(order) = &mut self.replay else { return };
         if std::mem::take(&mut order.is_new) {
-            turn.journal(ControlFact::ReplayOrdered(order.given.clone()));
+            turn.journal(ControlFact::ReplayOrdered(Box::new(order.given.clone())));
         }
         let denied = std::mem::take(&mut order.denied);
         if let Some((_, Denial { policy, .. })) = denied.first() {

@@ -59,7 +59,7 @@ fn ordered(offset: u64, number: u32, request: &str) -> Record {
         actor: "ada".to_owned(),
         at: Timestamp(1),
     };
-    fact(offset, ControlFact::ReplayOrdered(order))
+    fact(offset, ControlFact::ReplayOrdered(Box::new(order)))
 }
 
 fn a_replay_is_listed_until_it_is_done(state: &impl State) {
@@ -101,7 +101,7 @@ fn a_hold_is_listed_until_it_is_released(state: &impl State) {
         let (id, actor, at) = (id.to_owned(), "ada".to_owned(), Timestamp(1));
         let (matter, reason) = ("2026-17".to_owned(), "litigation".to_owned());
         let scope = Selection::default();
-        fact(offset, ControlFact::HoldPlaced(Hold { id, matter, reason, scope, actor, at }))
+        fact(offset, ControlFact::HoldPlaced(Box::new(Hold { id, matter, reason, scope, actor, at })))
     };
     apply(state, &[hold(0, "a"), hold(1, "b")]);
     assert_eq!(state.holds().unwrap().len(), 2);
