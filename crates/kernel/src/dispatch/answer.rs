@@ -27,13 +27,16 @@ impl Lane {
             None | Some(Stage::Deciding(_) | Stage::Committing(_)) => return,
             Some(Stage::Preparing) => self.decide(turn, id, answer),
             Some(Stage::Probing) => return,
-            Some(Stage::Sent | Stage::Staged(_)) => false,
+            Some(Stage::Sent | Stage::Staged(..)) => false,
         };
         if is_prepared {
             return;
         }
         let Some(flight) = self.flights.remove(&id) else { return };
         self.flying -= flight.events();
+        if let Stage::Staged(_, spent) = &flight.stage {
+            turn.rate.release(*spent);
+        }
         let judge = classify::Judge { rules: &self.config.answers, wall: turn.now.wall };
         let verdict = judge.verdict(answer, flight.events());
         let is_charged = self.breaker.charges(flight.pass);

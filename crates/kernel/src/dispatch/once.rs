@@ -81,7 +81,11 @@ impl Lane {
     pub(super) fn durable(&mut self, turn: &mut Turn<'_>, id: AttemptId) {
         let Some(flight) = self.flights.get_mut(&id) else { return };
         match std::mem::replace(&mut flight.stage, Stage::Sent) {
-            Stage::Staged(attempt) => turn.effects.push(Effect::Send(attempt)),
+            Stage::Staged(attempt, spent) => {
+                turn.rate.release(spent);
+                turn.rate.spend(turn.now.moment, spent);
+                turn.effects.push(Effect::Send(attempt));
+            }
             Stage::Deciding(answer) => {
                 flight.stage = Stage::Committing(answer);
                 let branch = Branch { epoch: self.given.epoch, attempt: id };
@@ -95,7 +99,7 @@ impl Lane {
 
     pub(super) fn awaits_commit(&self) -> bool {
         self.flights.values().any(|flight| match flight.stage {
-            Stage::Staged(_) | Stage::Deciding(_) => true,
+            Stage::Staged(..) | Stage::Deciding(_) => true,
             Stage::Sent | Stage::Probing | Stage::Preparing | Stage::Committing(_) => false,
         })
     }

@@ -115,6 +115,8 @@ struct Metered {
     tariff: Tariff,
     most: u64,
     gauge: Gauge,
+    /// What requests cost that are sure to start, and have not.
+    reserved: u64,
 }
 
 impl Metered {
@@ -150,6 +152,7 @@ impl Rate {
             tariff: limit.tariff.clone(),
             most: limit.meter.most(),
             gauge: Gauge::new(&limit.meter, now),
+            reserved: 0,
         };
         Self { limits: policy.limits.iter().take(LIMITS_MAX).map(metered).collect() }
     }
@@ -161,7 +164,10 @@ impl Rate {
 
     /// When a request whose first event is of this type may start; `None`: now.
     pub fn deadline(&self, now: Moment, first: ChangeType) -> Option<Moment> {
-        let waits = self.limits.iter().filter_map(|limit| limit.gauge.deadline(now, limit.alone(first)));
+        let waits = self
+            .limits
+            .iter()
+            .filter_map(|limit| limit.gauge.deadline(now, limit.alone(first) + limit.reserved));
         waits.max()
     }
 
@@ -169,9 +175,23 @@ impl Rate {
     pub fn purse(&self, now: Moment) -> Purse<'_> {
         let mut left = [0; LIMITS_MAX];
         for (left, limit) in left.iter_mut().zip(&self.limits) {
-            *left = limit.gauge.left(now);
+            *left = limit.gauge.left(now).saturating_sub(limit.reserved);
         }
         Purse { rate: self, left, spent: Spent([0; LIMITS_MAX]), is_fresh: true }
+    }
+
+    /// A request will start later; until it does, or is released, nobody else may spend what it costs.
+    pub fn reserve(&mut self, spent: Spent) {
+        for (limit, amount) in self.limits.iter_mut().zip(spent.0) {
+            limit.reserved += amount;
+        }
+    }
+
+    /// It starts now, or will not.
+    pub fn release(&mut self, spent: Spent) {
+        for (limit, amount) in self.limits.iter_mut().zip(spent.0) {
+            limit.reserved = limit.reserved.saturating_sub(amount);
+        }
     }
 
     /// A request started.

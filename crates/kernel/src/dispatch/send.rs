@@ -10,6 +10,7 @@ use super::breaker::{Health, Pass};
 use super::lane::{Lane, State};
 use super::line::Line;
 use super::parent::Turn;
+use super::rate::Spent;
 use super::{Attempt, Effect, Note};
 use crate::gate::permit::PermitVerdict;
 
@@ -35,7 +36,7 @@ pub(super) enum Stage {
     /// The request is made; its answer ends it.
     Sent,
     /// The request waits until the cursor behind its events is durable.
-    Staged(Attempt),
+    Staged(Attempt, Spent),
     /// The receiver is looked at; nothing is sent.
     Probing,
     /// The receiver prepares.
@@ -170,11 +171,17 @@ impl Lane {
         if members.is_empty() {
             return self.with_breaker(turn, |breaker, now| breaker.record(now, pass, Health::Unknown));
         }
-        turn.rate.spend(turn.now.moment, spent);
         if self.is_suspect(&members) {
+            turn.rate.spend(turn.now.moment, spent);
             return self.probe(turn, members, pass);
         }
         let is_once = self.are_once(&members);
+        if is_once {
+            // It starts when it is confirmed; until then nobody else may use what it costs.
+            turn.rate.reserve(spent);
+        } else {
+            turn.rate.spend(turn.now.moment, spent);
+        }
         let deliveries: Vec<Delivery> =
             members.iter().flat_map(|(line, count)| self.deliveries(turn, *line, *count)).collect();
         debug_assert!(!deliveries.is_empty(), "a ready backlog gives at least one event");
@@ -186,7 +193,7 @@ impl Lane {
         let attempt = Attempt { id, lane, deliveries, settled_below };
         if is_once {
             self.spend(turn, &members);
-            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Staged(attempt) });
+            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Staged(attempt, spent) });
             turn.effects.push(Effect::Confirm(id));
         } else if self.coordinator.is_some() {
             self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Preparing });

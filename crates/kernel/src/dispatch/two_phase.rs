@@ -159,7 +159,7 @@ impl Lane {
     fn undecided(&self) -> impl Iterator<Item = Branch> {
         let open = self.flights.iter().filter(|(_, flight)| match flight.stage {
             Stage::Preparing | Stage::Deciding(_) => true,
-            Stage::Sent | Stage::Probing | Stage::Staged(_) | Stage::Committing(_) => false,
+            Stage::Sent | Stage::Probing | Stage::Staged(..) | Stage::Committing(_) => false,
         });
         open.map(|(id, _)| self.branch(*id))
     }

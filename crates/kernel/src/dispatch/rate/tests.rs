@@ -95,6 +95,20 @@ fn what_costs_more_than_there_ever_is_takes_all_of_it_instead_of_waiting_for_eve
     assert_eq!(burst(&mut rate, at(3), EMAIL), 1);
 }
 
+#[test]
+fn what_is_reserved_is_nobody_elses_however_long_it_takes_and_is_spent_when_it_starts() {
+    let mut rate = rate(vec![(window(2, Duration::from_secs(1)), Tariff::requests())]);
+    let mut purse = rate.purse(at(0));
+    assert!(purse.take(EMAIL));
+    let spent = purse.spent();
+    rate.reserve(spent);
+    assert_eq!(burst(&mut rate, at(0), EMAIL), 1);
+    assert_eq!(burst(&mut rate, at(10), EMAIL), 1, "the other one is still reserved");
+    rate.release(spent);
+    rate.spend(at(10), spent);
+    assert_eq!(rate.deadline(at(10), EMAIL), Some(at(11)));
+}
+
 fn meters() -> impl Strategy<Value = Meter> {
     let per = (1_u64..5_000).prop_map(Duration::from_micros);
     prop_oneof![
