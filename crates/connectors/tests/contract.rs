@@ -175,7 +175,8 @@ fn a_lease_or_a_crowd_out_of_bounds_is_refused_with_its_key() {
     let Some(Build::Subscriber(build)) = find("pull", Side::Subscriber).map(|d| d.build) else {
         panic!("registered")
     };
-    for (key, value) in [("lease_ms", 999), ("lease_ms", 3_600_001), ("consumers_max", 0), ("consumers_max", 129)]
+    for (key, value) in
+        [("lease_ms", 999), ("lease_ms", 3_600_001), ("consumers_max", 0), ("consumers_max", 129)]
     {
         let refused = Place::new().with(|context| build(context, serde_json::json!({key: value})));
         assert_eq!(refused.err().map(|error| error.key).as_deref(), Some(key), "{value}");

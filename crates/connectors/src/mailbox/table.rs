@@ -41,6 +41,7 @@ struct Slot {
     deliveries: Vec<DeliveryId>,
     answers: Vec<Option<Answer>>,
     phase: Phase,
+    /// Wakes whoever waits for the end: it has come, or has been moved nearer.
     ended: Arc<Notify>,
 }
 
@@ -139,6 +140,8 @@ impl Table {
         let time = self.terms.lease;
         let Some(slot) = self.slots.get_mut(&number) else { return Ok(None) };
         slot.phase = Phase::Leased { until: now + time, longest: now + LEASE_LONGEST };
+        // Whoever waits for the end of the offer has another end to wait for.
+        slot.ended.notify_waiters();
         let mut items = std::mem::take(&mut slot.items);
         items.truncate(events_max.max(1));
         slot.answers[items.len()..].fill(Some(Answer::Failed(Fault::NotTaken)));

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use writ_model::cloudevent::CloudEvent;
 use writ_model::delivery::{Fault, Objection, Word};
-use writ_model::id::DeliveryId;
+use writ_model::id::{DeliveryId, Offset, SubjectId};
 use writ_schema::cloudevents::View;
 
 use super::table::{CLOSING, LEASE_LONGEST, OFFER_LONGEST};
@@ -19,7 +19,7 @@ const ACKNOWLEDGED: Answer = Answer::Consumer(Word::Acknowledged);
 
 fn items(numbers: &[u8]) -> Vec<ParcelItem> {
     let item = |number: &u8| ParcelItem {
-        view: Arc::new(View::new(CloudEvent {
+        view: Arc::new(View::new(&CloudEvent {
             id: number.to_string(),
             source: "/s".into(),
             event_type: "t".into(),
@@ -33,6 +33,8 @@ fn items(numbers: &[u8]) -> Vec<ParcelItem> {
         })),
         delivery_id: delivery(*number),
         attempt: 1,
+        offset: Offset(u64::from(*number)),
+        subject_id: SubjectId([0; 16]),
     };
     numbers.iter().map(item).collect()
 }
@@ -142,7 +144,8 @@ fn of_words_that_do_not_fit_none_is_taken() {
     table.offer(now, items(&[1, 2]));
     let lease = take(&mut table, now).id;
     let acknowledged = Word::Acknowledged;
-    let stranger = Words { items: vec![(delivery(1), acknowledged), (delivery(9), acknowledged)], rest: None };
+    let stranger =
+        Words { items: vec![(delivery(1), acknowledged), (delivery(9), acknowledged)], rest: None };
     assert_eq!(table.answer(now, lease, &stranger), Err(Refused::NotLeased(delivery(9))));
     assert_eq!(table.answer(now, lease, &one(1, Word::Retry(None))), Ok(1), "nothing was taken before");
     assert_eq!(table.answer(now, lease, &one(1, Word::Retry(None))), Ok(1), "the same word again is no harm");
@@ -234,7 +237,8 @@ fn a_lease_has_one_name_and_no_other_text_is_one() {
     let lease = LeaseId { epoch: Epoch(3), number: 41 };
     assert_eq!(lease.to_string(), "3.41");
     assert_eq!("3.41".parse(), Ok(lease));
-    for text in ["", "3", "3.", ".41", "3.41.1", "+3.41", "03.41", "3.041", "3.-1", "99999999999999999999.1"] {
+    for text in ["", "3", "3.", ".41", "3.41.1", "+3.41", "03.41", "3.041", "3.-1", "99999999999999999999.1"]
+    {
         assert!(text.parse::<LeaseId>().is_err(), "{text}");
     }
 }
@@ -268,6 +272,20 @@ async fn nobody_is_kept_longer_than_it_wants_to_wait() {
     let mailbox = Arc::new(Mailbox::new(TERMS));
     let consumer = mailbox.enter().expect("room");
     assert!(consumer.take(9, Duration::ZERO).await.expect("open").is_none());
+}
+
+#[tokio::test]
+async fn the_end_of_a_lease_is_noticed_when_it_comes() {
+    let short = Terms { lease: Duration::from_millis(1), ..TERMS };
+    let mailbox = Arc::new(Mailbox::new(short));
+    let consumer = mailbox.enter().expect("room");
+    let mut context = Context::from_waker(Waker::noop());
+    let mut offer = pin!(mailbox.offer(items(&[1])));
+    assert!(offer.as_mut().poll(&mut context).is_pending());
+    consumer.take(9, LEASE).await.expect("open").expect("offered");
+    let answer =
+        tokio::time::timeout(OFFER_LONGEST / 2, offer).await.expect("with the lease, not with the offer");
+    assert_eq!(answer, Answer::PerItem(vec![failed(Fault::LeaseExpired)]));
 }
 
 #[tokio::test]
