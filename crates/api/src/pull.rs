@@ -1,7 +1,7 @@
 //! What consumers of a pulled subscriber ask: `GET …/events` takes a lease (long poll, or a stream of
 //! server-sent events), `POST …/leases/{lease}` answers it, `…/extend` asks for more time.
 //!
-//! The lane behind it decides everything (ADR 0031); here requests are read and leases written.
+//! The lane behind it decides everything (ADR 0033); here requests are read and leases written.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! Where events wait for a subscriber that comes for them: offered by the lane, leased by a consumer, answered
-//! or not (ADR 0031). Names no connector; a subscriber that is pulled from has one and says so by
+//! or not (ADR 0033). Names no connector; a subscriber that is pulled from has one and says so by
 //! [`crate::subscriber::Subscriber::mailbox`].
 //!
 //! ```text

@@ -1,5 +1,5 @@
 //! Subscriber `pull`: consumers come for their events over HTTP (long poll, server-sent events) and answer for
-//! each (ADR 0031). Writ keeps the cursor; this connector only lends what its lane offers.
+//! each (ADR 0033). Writ keeps the cursor; this connector only lends what its lane offers.
 
 use std::sync::Arc;
 use std::time::Duration;
