@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use writ_engine::config::Scope;
 use writ_model::code;
+use writ_model::id::SubscriberName;
 
 use crate::problem::Problem;
 
@@ -12,6 +13,8 @@ struct Token {
     name: String,
     sha256: digest::Digest,
     scopes: Vec<Scope>,
+    /// The only subscriber whose events it takes.
+    subscriber: Option<String>,
 }
 
 /// The configured tokens. With none, everybody who reaches the listener may do everything, which is why a
@@ -36,7 +39,13 @@ impl Tokens {
     /// Adds a token.
     pub fn add(&mut self, name: &str, secret: &SecretString, scopes: &[Scope]) {
         let sha256 = digest::digest(&digest::SHA256, secret.expose_secret().as_bytes());
-        self.0.push(Token { name: name.to_owned(), sha256, scopes: scopes.to_vec() });
+        self.0.push(Token { name: name.to_owned(), sha256, scopes: scopes.to_vec(), subscriber: None });
+    }
+
+    /// Adds a token that takes one subscriber's events and does nothing else.
+    pub fn add_consumer(&mut self, name: &str, secret: &SecretString, subscriber: &SubscriberName) {
+        self.add(name, secret, &[Scope::Consume]);
+        self.0.last_mut().expect("added above").subscriber = Some(subscriber.to_string());
     }
 
     /// No token is configured.
@@ -44,11 +53,30 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// The caller, if the request's token has the scope. Every configured token is compared, whatever the
-    /// earlier ones gave.
+    /// The caller, if the request's token has the scope.
     pub(crate) fn require(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
+        let Some(token) = self.identify(headers)? else { return Ok(loopback()) };
+        if token.scopes.contains(&scope) { Ok(token.caller()) } else { Err(lacks(&token.name, scope)) }
+    }
+
+    /// The caller, if the request's token takes this subscriber's events.
+    pub(crate) fn require_consumer(&self, headers: &HeaderMap, subscriber: &str) -> Result<Caller, Problem> {
+        let Some(token) = self.identify(headers)? else { return Ok(loopback()) };
+        if !token.scopes.contains(&Scope::Consume) {
+            return Err(lacks(&token.name, Scope::Consume));
+        }
+        if token.subscriber.as_deref() == Some(subscriber) {
+            Ok(token.caller())
+        } else {
+            Err(not_theirs(&token.name))
+        }
+    }
+
+    /// The request's token; `None` where none are configured. Every configured token is compared, whatever the
+    /// earlier ones gave.
+    fn identify(&self, headers: &HeaderMap) -> Result<Option<&Token>, Problem> {
         if self.0.is_empty() {
-            return Ok(Caller { name: "loopback".to_owned() });
+            return Ok(None);
         }
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
@@ -59,12 +87,18 @@ impl Tokens {
                 found = Some(token);
             }
         }
-        match found {
-            Some(token) if token.scopes.contains(&scope) => Ok(Caller { name: token.name.clone() }),
-            Some(token) => Err(lacks(&token.name, scope)),
-            None => Err(unauthorised()),
-        }
+        found.map(Some).ok_or_else(unauthorised)
     }
+}
+
+impl Token {
+    fn caller(&self) -> Caller {
+        Caller { name: self.name.clone() }
+    }
+}
+
+fn loopback() -> Caller {
+    Caller { name: "loopback".to_owned() }
 }
 
 fn unauthorised() -> Problem {
@@ -78,11 +112,18 @@ fn lacks(name: &str, scope: Scope) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, code::INTAKE_UNAUTHORISED, detail, remedy)
 }
 
+fn not_theirs(name: &str) -> Problem {
+    let detail = format!("token {name} is for the events of another subscriber");
+    let remedy = "use the token whose `subscriber` in `api.tokens` is this one";
+    Problem::new(StatusCode::FORBIDDEN, code::INTAKE_UNAUTHORISED, detail, remedy)
+}
+
 fn scope_name(scope: Scope) -> &'static str {
     match scope {
         Scope::Ingest => "ingest",
         Scope::Read => "read",
         Scope::Operate => "operate",
+        Scope::Consume => "consume",
     }
 }
 
@@ -112,6 +153,26 @@ mod tests {
             assert!(tokens().require(&headers(value), scope).is_err(), "{value}");
         }
         assert!(tokens().require(&HeaderMap::new(), Scope::Ingest).is_err());
+    }
+
+    #[test]
+    fn a_consumers_token_opens_one_subscriber_and_no_scope_opens_any_by_itself() {
+        let mut tokens = tokens();
+        let crm = SubscriberName::new("crm").expect("a name");
+        tokens.add_consumer("consumer", &SecretString::from("c0nsume"), &crm);
+        tokens.add("unbound", &SecretString::from("unb0und"), &[Scope::Consume]);
+        assert!(tokens.require_consumer(&headers("Bearer c0nsume"), "crm").is_ok());
+        for (value, subscriber) in [
+            ("Bearer c0nsume", "erp"),
+            ("Bearer c0nsume", ""),
+            ("Bearer unb0und", "crm"),
+            ("Bearer unb0und", ""),
+            ("Bearer s3cret", "crm"),
+            ("Bearer wrong", "crm"),
+        ] {
+            assert!(tokens.require_consumer(&headers(value), subscriber).is_err(), "{value} {subscriber}");
+        }
+        assert!(tokens.require(&headers("Bearer c0nsume"), Scope::Read).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What can be asked over HTTP: intake, status, traces, dead letters, replays, metrics.
+//! What can be asked over HTTP: intake, status, traces, dead letters, replays, events to take, metrics.
 //!
 //! The table of routes says who may ask; each handler calls the engine's handle and shapes the answer. Errors
 //! are RFC 9457 problems that carry Writ's code.
@@ -9,11 +9,13 @@ mod intake;
 mod metrics;
 mod operate;
 mod problem;
+mod pull;
 mod read;
 mod replays;
 mod retention;
 mod routes;
 mod serve;
+mod stream;
 
 pub use auth::{Caller, Tokens};
 pub use metrics::Recorder;

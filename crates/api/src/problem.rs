@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use writ_engine::error::EngineError;
-use writ_engine::handle::IntakeError;
+use writ_engine::handle::{IntakeError, Refused};
 use writ_model::code::{self, Code};
 use writ_model::verdict::{CardFinding, Reason};
 
@@ -59,7 +59,7 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -91,7 +91,7 @@ impl From<EngineError> for Problem {
         let status = match error.code {
             code::SUBSCRIBER_UNKNOWN | code::REPLAY_UNKNOWN | code::HOLD_UNKNOWN => StatusCode::NOT_FOUND,
             code::REQUEST_INVALID | code::FILTER_INVALID => StatusCode::BAD_REQUEST,
-            code::REPLAY_REFUSED | code::REISSUE_REFUSED => StatusCode::CONFLICT,
+            code::REPLAY_REFUSED | code::REISSUE_REFUSED | code::NOT_PULLED => StatusCode::CONFLICT,
             code::REQUEST_REUSED => StatusCode::UNPROCESSABLE_ENTITY,
             code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,
             code::INTAKE_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
@@ -111,6 +111,24 @@ impl From<IntakeError> for Problem {
             _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, error.code, error.cause, &error.remedy)
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let (status, remedy) = match refused {
+            Refused::Ended(_) | Refused::Fenced { .. } => (
+                StatusCode::CONFLICT,
+                "drop it and take the next lease; a remembered delivery id skips repeats",
+            ),
+            Refused::NotLeased(_) => (StatusCode::CONFLICT, "answer only deliveries of this lease"),
+            Refused::Answered(_) => (StatusCode::CONFLICT, "the first word counts; leave it at that"),
+            Refused::Crowded(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "stop a consumer, or raise consumers_max in writ.yaml")
+            }
+            Refused::Closed => (StatusCode::SERVICE_UNAVAILABLE, "wait for the next start"),
+        };
+        Self::new(status, refused.code(), refused.to_string(), remedy)
     }
 }
 

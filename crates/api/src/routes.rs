@@ -1,8 +1,11 @@
 //! The routes: method, path, who may ask, handler. One table, which the router, the access check, the tests
 //! and the reference read; a route without a word on access cannot be written.
 
+use std::collections::BTreeMap;
+
 use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header;
 use axum::middleware::{Next, from_fn_with_state, map_response};
@@ -13,7 +16,7 @@ use writ_model::code;
 
 use crate::problem::{self, Problem};
 use crate::serve::Patience;
-use crate::{App, intake, operate, read, replays, retention};
+use crate::{App, intake, operate, pull, read, replays, retention};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub enum Access {
     Open,
     /// Holders of a token with this scope.
     Scope(Scope),
+    /// Holders of the `consume` token of the subscriber that the path names.
+    Consumer,
     /// The source checks a signature; where it has none, holders of an `ingest` token.
     Source,
 }
@@ -78,6 +83,9 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", OPERATE, || post(operate::discard)),
     route("POST", "/v1/subscribers/{name}/pause", OPERATE, || post(operate::pause)),
     route("POST", "/v1/subscribers/{name}/resume", OPERATE, || post(operate::resume)),
+    route("GET", "/v1/subscribers/{name}/events", Access::Consumer, || get(pull::events)),
+    route("POST", "/v1/subscribers/{name}/leases/{lease}", Access::Consumer, || post(pull::answer)),
+    route("POST", "/v1/subscribers/{name}/leases/{lease}/extend", Access::Consumer, || post(pull::extend)),
 ];
 
 pub(crate) fn router(app: App, patience: Patience) -> Router {
@@ -87,6 +95,7 @@ pub(crate) fn router(app: App, patience: Patience) -> Router {
         .fallback(|| async { Problem::not_found("there is nothing at this path") })
         .layer(map_response(problem::unify))
         .layer(Extension(patience))
+        .layer(Extension(pull::Room::default()))
         .with_state(app)
 }
 
@@ -95,7 +104,23 @@ fn guarded(route: &Route, app: &App) -> MethodRouter<App> {
     match route.access {
         Access::Open | Access::Source => handler,
         Access::Scope(scope) => handler.route_layer(from_fn_with_state((app.clone(), scope), admit)),
+        Access::Consumer => handler.route_layer(from_fn_with_state(app.clone(), admit_consumer)),
     }
+}
+
+/// Lets a request through whose token is for the events of the subscriber in the path. An answer to a lease is
+/// taken while the engine drains: it spares a delivery.
+async fn admit_consumer(
+    State(app): State<App>,
+    path: Result<Path<BTreeMap<String, String>>, PathRejection>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    // A path that does not decode names nobody.
+    let name = path.ok().and_then(|Path(mut parts)| parts.remove("name")).unwrap_or_default();
+    let caller = app.tokens.require_consumer(request.headers(), &name)?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
 }
 
 /// Lets a request through whose token has the scope; the caller's name goes with it. Acts need an engine
@@ -117,7 +142,7 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     if app.engine.is_running() { Ok("ready\n") } else { Err(stopping()) }
 }
 
-fn stopping() -> Problem {
+pub(crate) fn stopping() -> Problem {
     let remedy = "wait for the next start";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, code::NOT_RUNNING, "the engine is stopping", remedy)
 }

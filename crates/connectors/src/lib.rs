@@ -5,6 +5,7 @@
 
 pub mod contract;
 pub mod descriptor;
+pub mod mailbox;
 pub mod registry;
 pub mod secret;
 pub mod settings;

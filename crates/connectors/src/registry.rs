@@ -11,6 +11,7 @@ pub const ALL: &[&Descriptor] = &[
     &sources::sqlite::DESCRIPTOR,
     &subscribers::file::DESCRIPTOR,
     &subscribers::postgres::DESCRIPTOR,
+    &subscribers::pull::DESCRIPTOR,
     &subscribers::webhook::DESCRIPTOR,
 ];
 

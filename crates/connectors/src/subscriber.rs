@@ -13,6 +13,7 @@ use writ_model::id::{DeliveryId, Epoch, Offset, StoreId, SubjectId};
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
 
+use crate::mailbox::Mailbox;
 use crate::source::BoxFuture;
 
 /// One event in one attempt.
@@ -105,4 +106,10 @@ pub trait Subscriber: Send + Sync {
 
     /// Sees whether the subscriber can be reached, without delivering anything.
     fn check(&self) -> BoxFuture<'_, Result<(), String>>;
+
+    /// Where consumers come for what `deliver` offers; `None` for subscribers that are sent to. The same one
+    /// at every call.
+    fn mailbox(&self) -> Option<Arc<Mailbox>> {
+        None
+    }
 }

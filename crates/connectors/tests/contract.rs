@@ -1,15 +1,18 @@
 //! Every connector of the registry against the contract suites.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use writ_connectors::contract;
 use writ_connectors::descriptor::{Build, Context, Descriptor};
+use writ_connectors::mailbox::Words;
 use writ_connectors::registry::{ALL, Side, find};
 use writ_connectors::secret::Secrets;
 use writ_connectors::source::PullSource;
 use writ_connectors::subscriber::Subscriber;
+use writ_model::delivery::Word;
 use writ_model::id::TenantId;
 use writ_model::mapping::Tables;
 
@@ -122,7 +125,7 @@ impl contract::Upstream for Shop {
 
     fn change(&self, count: usize) {
         let writer = rusqlite::Connection::open(self.0.folder.path().join("shop.db")).expect("opens");
-        writer.busy_timeout(std::time::Duration::from_secs(5)).expect("waits");
+        writer.busy_timeout(Duration::from_secs(5)).expect("waits");
         for _ in 0..count {
             writer.execute("INSERT INTO customers(email) VALUES ('ada@example.org')", []).expect("writes");
         }
@@ -142,6 +145,42 @@ async fn sqlite_keeps_the_contract_of_pull_sources() {
 async fn file_keeps_the_contract_of_subscribers() {
     let place = Place::new();
     contract::subscriber(place.subscriber("file", serde_json::json!({"path": "out.jsonl"}))).await;
+}
+
+#[tokio::test]
+async fn pull_keeps_the_contract_of_subscribers_when_a_consumer_takes_everything() {
+    let subscriber = Place::new().subscriber("pull", serde_json::json!({}));
+    let mailbox = subscriber.mailbox().expect("it is pulled from");
+    let consumer = mailbox.enter().expect("room");
+    let all = Words { items: Vec::new(), rest: Some(Word::Acknowledged) };
+    let consuming = tokio::spawn(async move {
+        while let Ok(lease) = consumer.take(usize::MAX, Duration::from_secs(60)).await {
+            // A lease whose offer was dropped is refused, and comes again.
+            lease.map(|lease| mailbox.answer(lease.id, &all)).transpose().ok();
+        }
+    });
+    contract::subscriber(subscriber).await;
+    consuming.abort();
+}
+
+#[test]
+fn only_a_subscriber_that_is_pulled_from_has_a_mailbox() {
+    let has = |name, config| Place::new().subscriber(name, config).mailbox().is_some();
+    assert!(has("pull", serde_json::json!({"lease_ms": 1000, "consumers_max": 128})));
+    assert!(!has("file", serde_json::json!({"path": "out.jsonl"})));
+}
+
+#[test]
+fn a_lease_or_a_crowd_out_of_bounds_is_refused_with_its_key() {
+    let Some(Build::Subscriber(build)) = find("pull", Side::Subscriber).map(|d| d.build) else {
+        panic!("registered")
+    };
+    for (key, value) in
+        [("lease_ms", 999), ("lease_ms", 3_600_001), ("consumers_max", 0), ("consumers_max", 129)]
+    {
+        let refused = Place::new().with(|context| build(context, serde_json::json!({key: value})));
+        assert_eq!(refused.err().map(|error| error.key).as_deref(), Some(key), "{value}");
+    }
 }
 
 /// Takes every request on every connection.

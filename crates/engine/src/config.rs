@@ -94,6 +94,9 @@ pub struct Token {
     pub secret: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// With the scope `consume`: whose events, and nobody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscriber: Option<SubscriberName>,
 }
 
 /// What a token may do.
@@ -106,6 +109,8 @@ pub enum Scope {
     Read,
     /// Pause, redrive, replay.
     Operate,
+    /// Take and answer one subscriber's events. Opens nothing else, so it stands alone.
+    Consume,
 }
 
 /// The audit log.

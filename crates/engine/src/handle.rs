@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
+pub use writ_connectors::mailbox::{Consumer, Lease, LeaseId, Mailbox, Refused, Words};
 pub use writ_connectors::source::{Intake, IntakeError, PushSource};
+pub use writ_connectors::subscriber::ParcelItem;
 use writ_model::change::Change;
 use writ_model::code;
 use writ_model::control::{DeadLetter, Withheld};
@@ -159,6 +161,9 @@ pub struct PushEntry {
     pub source: Arc<dyn PushSource>,
 }
 
+/// The subscribers that are pulled from.
+pub(crate) type Mailboxes = BTreeMap<SubscriberName, Arc<Mailbox>>;
+
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct EngineHandle {
@@ -177,6 +182,7 @@ pub(crate) struct Shared {
     pub(crate) push: BTreeMap<SourceName, PushEntry>,
     pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
     pub(crate) subscribers: Vec<SubscriberName>,
+    pub(crate) mailboxes: Mailboxes,
     pub(crate) is_stopping: AtomicBool,
 }
 
@@ -307,6 +313,12 @@ impl EngineHandle {
         &self.shared.subscribers
     }
 
+    /// Where the consumers of a subscriber come for its events.
+    pub fn mailbox(&self, subscriber: &str) -> Result<&Arc<Mailbox>, EngineError> {
+        let name = self.known(subscriber)?;
+        self.shared.mailboxes.get(name).ok_or_else(|| not_pulled(subscriber))
+    }
+
     /// Events outside the stream.
     pub fn withheld(&self, after: Option<EventId>, limit: usize) -> Result<Vec<Withheld>, EngineError> {
         self.shared.state.withheld(after, limit).map_err(state_failed)
@@ -379,6 +391,12 @@ fn state_failed(error: writ_store::error::StateError) -> EngineError {
 fn unknown_subscriber(name: &str) -> EngineError {
     let tried = format!("find subscriber {name:?}");
     EngineError::new(code::SUBSCRIBER_UNKNOWN, &tried, "not configured", "see `writ status` for the names")
+}
+
+fn not_pulled(name: &str) -> EngineError {
+    let tried = format!("find the events of subscriber {name:?} to be taken");
+    let remedy = "events are sent to it; configure a subscriber of kind `pull` to take them instead";
+    EngineError::new(code::NOT_PULLED, &tried, "it is not pulled from", remedy)
 }
 
 fn unreadable(offset: Offset) -> EngineError {

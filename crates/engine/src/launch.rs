@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::EngineError;
 use crate::follower::{Follower, Wake};
-use crate::handle::{PushEntry, Shared};
+use crate::handle::{Mailboxes, PushEntry, Shared};
 use crate::hub::jobs::Jobs;
 use crate::hub::lanes::{self, Lane, Lanes};
 use crate::hub::reader::{ColdReader, SharedVault};
@@ -218,10 +218,19 @@ impl<'a> Parts<'a> {
         Ok(hub.start(recovered, replays, findings))
     }
 
+    /// The mailboxes of the lanes that have one, opened under this epoch.
+    pub(crate) fn mailboxes(&self, lanes: &[LanePart]) -> Mailboxes {
+        let mailbox = |lane: &LanePart| Some((lane.name.clone(), lane.subscriber.mailbox()?));
+        let mailboxes: Mailboxes = lanes.iter().filter_map(mailbox).collect();
+        mailboxes.values().for_each(|mailbox| mailbox.open(self.epoch));
+        mailboxes
+    }
+
     pub(crate) fn shared(
         &self,
         commands: mpsc::Sender<crate::hub::command::Command>,
         push: BTreeMap<SourceName, PushEntry>,
+        mailboxes: Mailboxes,
     ) -> Shared {
         Shared {
             tenant: self.config.tenant.clone(),
@@ -235,6 +244,7 @@ impl<'a> Parts<'a> {
             push,
             pull: BTreeMap::new(),
             subscribers: self.config.subscribers.keys().cloned().collect(),
+            mailboxes,
             is_stopping: std::sync::atomic::AtomicBool::new(false),
         }
     }

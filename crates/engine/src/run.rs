@@ -67,8 +67,9 @@ fn launch(config: &Config, assembled: Assembled, store: Store) -> Result<Running
     let state = Arc::clone(&store.state);
     let (parts, log) = Parts::new(config, store, (router, recall), work);
     let follower = parts.follower(&log, &lanes, wires.wakes, wires.facts.clone())?;
+    let mailboxes = parts.mailboxes(&lanes);
     let hub = parts.hub(&log, lanes, wires.facts)?;
-    let shared = parts.shared(wires.commands, push);
+    let shared = parts.shared(wires.commands, push, mailboxes);
     let handle = parts.handle.clone();
     let writer = parts.writer(log, Judges { policy, registry, mappings }, wires.wake, wires.committed)?;
     let (failed, failure) = mpsc::unbounded_channel();

@@ -13,7 +13,7 @@ fn whole() -> Config {
     let config = json!({
         "tenant": "acme",
         "store": { "path": "data", "log_bytes_max": 1 },
-        "api": { "tokens": [{ "name": "a", "secret": "env:A", "scopes": ["read"] }] },
+        "api": { "tokens": [{ "name": "a", "secret": "env:A", "scopes": ["consume"], "subscriber": "crm" }] },
         "retention": { "classes": [{
             "name": "mail", "keep": "24h", "change_types": ["email"], "priority": "standard",
         }] },

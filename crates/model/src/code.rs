@@ -87,6 +87,11 @@ codes! {
     SUBSCRIBER_GONE = "WRIT-6004", "the subscriber answered 410 and was stopped";
     SUBSCRIBER_UNKNOWN = "WRIT-6005", "there is no such subscriber";
     TRACE_UNKNOWN = "WRIT-6006", "there is no such event or subject";
+    LEASE_ENDED = "WRIT-6010", "the lease has ended";
+    LEASE_FENCED = "WRIT-6011", "the lease is of another run of the engine";
+    NOT_PULLED = "WRIT-6012", "the subscriber is not pulled from";
+    CONSUMERS_FULL = "WRIT-6013", "as many consumers wait as may";
+    LEASE_WORD = "WRIT-6014", "the answer does not fit the lease";
     RECEIVER_FENCED = "WRIT-6015", "a newer engine has taken over at the receiver";
     RECEIVER_UNREADY = "WRIT-6016", "the receiving database is not ready to take events";
     FINDING_ORDER = "WRIT-6020", "events were about to go out of order";

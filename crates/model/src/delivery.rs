@@ -61,8 +61,47 @@ pub enum Answer {
     Durable,
     /// No answer: the attempt failed on this side of the wire.
     Failed(Fault),
+    /// A consumer that took the event answered it by a word of its own.
+    Consumer(Word),
     /// A batch that the subscriber answers item by item, in the order of the items.
     PerItem(Vec<Answer>),
+}
+
+/// What a consumer says of an event that it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Its effect is durable on the consumer's side.
+    Acknowledged,
+    /// The consumer will never take it.
+    Rejected(Objection),
+    /// Not now; the wait, if it names one, is for the whole subscriber.
+    Retry(Option<Duration>),
+}
+
+/// Why a consumer will never take an event: a closed list, because the word gets into records and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objection {
+    /// It cannot be read, or is not what was agreed on.
+    Invalid,
+    /// It is of a kind that the consumer has no use for.
+    Unsupported,
+    /// It contradicts what the consumer holds.
+    Conflict,
+    /// The consumer failed on it and expects to fail again.
+    Failed,
+}
+
+impl Objection {
+    /// The cause in metrics, listings and dead letters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "rejected_invalid",
+            Self::Unsupported => "rejected_unsupported",
+            Self::Conflict => "rejected_conflict",
+            Self::Failed => "rejected_failed",
+        }
+    }
 }
 
 /// The parts of an HTTP response that classification may read.
@@ -143,6 +182,10 @@ pub enum Fault {
     Fenced,
     /// The other side cannot take anything as it is: a missing table or right, a full disk, a standby.
     Unready,
+    /// No consumer asked for it in time: it never left.
+    NotTaken,
+    /// A consumer took it and did not answer before its lease ended: may have been processed.
+    LeaseExpired,
 }
 
 impl Fault {
@@ -162,6 +205,8 @@ impl Fault {
             Self::Conflict => "conflict",
             Self::Fenced => "fenced",
             Self::Unready => "unready",
+            Self::NotTaken => "not_taken",
+            Self::LeaseExpired => "lease_expired",
         }
     }
 }
@@ -188,6 +233,8 @@ pub enum Outcome {
         /// What it answered.
         cause: String,
     },
+    /// Nobody was there to take it: as if the attempt had not been made.
+    NotTaken,
     /// The subscriber is gone for good (410): the lane stops.
     SubscriberGone,
 }

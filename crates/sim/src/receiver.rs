@@ -26,9 +26,11 @@ pub(crate) enum Mood {
     Narrow,
     /// Answers item by item, each by chance.
     Itemised,
+    /// Comes for one offer in ten: with one who never comes, the world would never rest.
+    Absent,
 }
 
-pub(crate) const MOODS: [Mood; 12] = [
+pub(crate) const MOODS: [Mood; 13] = [
     Mood::Healthy,
     Mood::Slow,
     Mood::Throttling,
@@ -41,6 +43,7 @@ pub(crate) const MOODS: [Mood; 12] = [
     Mood::Gone,
     Mood::Narrow,
     Mood::Itemised,
+    Mood::Absent,
 ];
 
 /// What a subscriber does with one request.
@@ -71,6 +74,7 @@ impl Receiver {
         let after = match mood {
             Mood::Slow => chance.millis(500, 5_000),
             Mood::Hanging => Duration::from_secs(15),
+            Mood::Absent => Duration::from_secs(30),
             _ => chance.millis(1, 80),
         };
         let (answer, processed) = self.judge(mood, chance, numbers);
@@ -88,14 +92,19 @@ impl Receiver {
                 let faults = [Fault::Resolve, Fault::Connect, Fault::Tls, Fault::SendBroken];
                 (Answer::Failed(*chance.pick(&faults).unwrap_or(&Fault::Connect)), none)
             }
+            Mood::Absent if chance.percent(90) => (Answer::Failed(Fault::NotTaken), none),
             Mood::Gone => (http(410), none),
             Mood::Narrow if numbers.len() > 2 => (http(413), none),
             Mood::Itemised => self.judge_items(chance, numbers),
             Mood::Forgetful if !self.refuses(numbers) => {
                 (Answer::Failed(Fault::AnswerBroken), vec![true; numbers.len()])
             }
-            Mood::Healthy | Mood::Slow | Mood::Doubling | Mood::Narrow | Mood::Forgetful => {
-                if self.refuses(numbers) { (http(422), none) } else { (http(204), vec![true; numbers.len()]) }
+            Mood::Healthy | Mood::Slow | Mood::Doubling | Mood::Narrow | Mood::Forgetful | Mood::Absent => {
+                if self.refuses(numbers) {
+                    (http(422), none)
+                } else {
+                    (http(204), vec![true; numbers.len()])
+                }
             }
         }
     }

@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-api", &["writ-engine", "writ-model", "writ-attest", "writ-store", "writ-schema"]),
     ("writ-cli", CLI),
     ("writ-sim", &["writ-model", "writ-kernel", "writ-schema", "writ-store", "writ-attest"]),
+    ("writ-receiver", &[]),
     ("writ-testkit", &["writ-model"]),
     ("xtask", &[]),
 ];
@@ -46,13 +47,16 @@ const CLI: &[&str] = &[
     "writ-api",
 ];
 
-/// Crates that only tests may use, and the crates that may do so.
+/// Crates that only the tests of these crates may use.
 const DEV_ONLY: &[(&str, &[&str])] = &[
     (
         "writ-testkit",
         &["writ-store", "writ-connectors", "writ-engine", "writ-api", "writ-cli", "writ-policy"],
     ),
     ("writ-sim", &[]),
+    // The receiver is for subscribers' own use: only its tests meet an engine.
+    ("writ-engine", &["writ-receiver"]),
+    ("writ-api", &["writ-receiver"]),
 ];
 
 /// Crates that decide: no clock, no socket, no file, no async runtime.

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use writ_api::{Access, ROUTES};
 use writ_engine::config::Scope;
 
-use crate::rig::{INGEST, OPERATE, READ, Rig};
+use crate::rig::{DESK, INGEST, OPERATE, READ, Rig, TILL};
 
 /// What each route must ask for. A route that is not here fails the first test.
 const EXPECTED: &[(&str, &str, Access)] = &[
@@ -32,14 +32,27 @@ const EXPECTED: &[(&str, &str, Access)] = &[
     ("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", Access::Scope(Scope::Operate)),
     ("POST", "/v1/subscribers/{name}/pause", Access::Scope(Scope::Operate)),
     ("POST", "/v1/subscribers/{name}/resume", Access::Scope(Scope::Operate)),
+    ("GET", "/v1/subscribers/{name}/events", Access::Consumer),
+    ("POST", "/v1/subscribers/{name}/leases/{lease}", Access::Consumer),
+    ("POST", "/v1/subscribers/{name}/leases/{lease}/extend", Access::Consumer),
 ];
 
-const TOKENS: &[(&str, Scope)] = &[(INGEST, Scope::Ingest), (READ, Scope::Read), (OPERATE, Scope::Operate)];
+const TOKENS: &[(&str, Scope)] = &[
+    (INGEST, Scope::Ingest),
+    (READ, Scope::Read),
+    (OPERATE, Scope::Operate),
+    (TILL, Scope::Consume),
+    (DESK, Scope::Consume),
+];
 
 /// The path with something in the place of every parameter.
 fn filled(path: &str) -> String {
-    let path = path.replace("{source}", "events").replace("{name}", "archive").replace("{subject}", "00");
-    path.replace("{id}", "00")
+    let path = path.replace("{source}", "events").replace("{subject}", "00").replace("{id}", "00");
+    if path.ends_with("/events") || path.contains("/leases/") {
+        let path = path.replace("{name}", "till").replace("{lease}", "1.1");
+        return if path.ends_with("/events") { path + "?wait=0s" } else { path };
+    }
+    path.replace("{name}", "archive")
 }
 
 #[test]
@@ -50,7 +63,7 @@ fn every_route_has_its_row_here() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_token_or_with_a_wrong_one_nothing_but_health_is_answered() {
-    let rig = Rig::start().await;
+    let rig = Rig::start_pulled().await;
     for (method, path, access) in EXPECTED {
         for authorization in [None, Some("Bearer wrong"), Some("Basic dG9rZW4="), Some("Bearer ")] {
             let ask = rig.ask(method, &filled(path));
@@ -60,7 +73,7 @@ async fn without_a_token_or_with_a_wrong_one_nothing_but_health_is_answered() {
             };
             match access {
                 Access::Open => assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text),
-                Access::Scope(_) | Access::Source => {
+                Access::Scope(_) | Access::Consumer | Access::Source => {
                     answer.expect_problem(StatusCode::UNAUTHORIZED, "WRIT-3001");
                     assert_eq!(answer.headers["www-authenticate"], "Bearer");
                 }
@@ -71,16 +84,18 @@ async fn without_a_token_or_with_a_wrong_one_nothing_but_health_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_opens_the_routes_of_its_scope_and_no_other() {
-    let rig = Rig::start().await;
+    let rig = Rig::start_pulled().await;
     for (method, path, access) in EXPECTED {
         let wanted = match access {
             Access::Open => continue,
             Access::Scope(scope) => *scope,
             Access::Source => Scope::Ingest,
+            Access::Consumer => Scope::Consume,
         };
         for (token, scope) in TOKENS {
             let answer = rig.ask(method, &filled(path)).token(token).send().await;
-            if *scope == wanted {
+            let is_theirs = *scope != Scope::Consume || *token == TILL;
+            if *scope == wanted && is_theirs {
                 assert!(!matches!(answer.status, 401 | 403), "{method} {path}: {}", answer.text);
             } else {
                 answer.expect_problem(StatusCode::FORBIDDEN, "WRIT-3001");

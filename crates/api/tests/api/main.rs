@@ -1,4 +1,5 @@
-//! The HTTP API over a real engine: a store in a temporary folder, two push sources, a file subscriber.
+//! The HTTP API over a real engine: a store in a temporary folder, two push sources, subscribers of a file and of
+//! consumers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage has failed")]
 
 mod access;
@@ -8,9 +9,11 @@ mod intake;
 mod metrics;
 mod operate;
 mod privacy;
+mod pull;
 mod read;
 mod reference;
 mod replays;
 mod retention;
 mod rig;
 mod stopping;
+mod stream;

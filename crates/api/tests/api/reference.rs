@@ -12,6 +12,7 @@ fn scope(access: Access) -> &'static str {
         Access::Scope(Scope::Ingest) => "ingest",
         Access::Scope(Scope::Read) => "read",
         Access::Scope(Scope::Operate) => "operate",
+        Access::Scope(Scope::Consume) | Access::Consumer => "consume, for this subscriber",
     }
 }
 

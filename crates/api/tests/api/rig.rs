@@ -14,6 +14,7 @@ use writ_api::{App, Patience, Recorder, Tokens};
 use writ_engine::config::{Config, Scope};
 use writ_engine::run::Running;
 use writ_engine::run::Secrets;
+use writ_model::id::SubscriberName;
 
 use crate::client::{Answer, Ask, PATIENCE};
 
@@ -21,6 +22,10 @@ use crate::client::{Answer, Ask, PATIENCE};
 pub(crate) const INGEST: &str = "token-of-the-shop";
 pub(crate) const READ: &str = "token-of-the-auditor";
 pub(crate) const OPERATE: &str = "token-of-the-operator";
+
+/// The consumers' tokens of the pulled subscribers `till` and `desk`.
+pub(crate) const TILL: &str = "token-of-the-till";
+pub(crate) const DESK: &str = "token-of-the-desk";
 
 /// The app secret of the Shopify source.
 const SHOPIFY_SECRET: &str = "not-a-real-app-secret";
@@ -36,7 +41,9 @@ pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     running: Option<Running>,
     stop: watch::Sender<bool>,
-    _folder: TempDir,
+    patience: Patience,
+    config: Config,
+    folder: TempDir,
 }
 
 impl Rig {
@@ -48,6 +55,23 @@ impl Rig {
         Self::start_configured(patience, |_| {}).await
     }
 
+    /// With two subscribers that are pulled from, `till` and `desk`. What no consumer takes of theirs stays in the
+    /// log, so other tests do without them.
+    pub(crate) async fn start_pulled() -> Self {
+        let add = |config: &mut Config| {
+            // A lease that failed comes again at once.
+            let delivery = |batch_max: usize| json!({ "batch_max": batch_max, "retry_first": "1ms", "breaker_open": "1ms" });
+            for (name, keys) in [
+                ("till", json!({ "kind": "pull", "lease_ms": 1000, "delivery": delivery(10) })),
+                ("desk", json!({ "kind": "pull", "consumers_max": 1, "delivery": delivery(2) })),
+            ] {
+                let subscriber = serde_json::from_value(keys).unwrap();
+                config.subscribers.insert(SubscriberName::new(name).unwrap(), subscriber);
+            }
+        };
+        Self::start_configured(Patience::default(), add).await
+    }
+
     /// With a configuration that differs from the usual one.
     pub(crate) async fn start_configured(patience: Patience, change: impl FnOnce(&mut Config)) -> Self {
         logs();
@@ -57,19 +81,16 @@ impl Rig {
         std::fs::write(folder.path().join("policies/writ.rego"), POLICY).unwrap();
         let mut config = config(&folder);
         change(&mut config);
-        let secrets = Secrets { base: folder.path().to_path_buf() };
-        let running = writ_engine::run::start(config, &secrets).await.unwrap();
-        let mut tokens = Tokens::default();
-        tokens.add("shop", &SecretString::from(INGEST), &[Scope::Ingest]);
-        tokens.add("auditor", &SecretString::from(READ), &[Scope::Read]);
-        tokens.add("operator", &SecretString::from(OPERATE), &[Scope::Operate]);
-        let server = writ_api::bind("127.0.0.1:0", true).await.unwrap().with_patience(patience);
-        let address = server.address().unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let (engine, recorder) = (running.handle.clone(), recorder());
-        let app = App { engine, tokens: Arc::new(tokens), body_bytes_max: BODY_BYTES_MAX, recorder };
-        tokio::spawn(server.run(app, stopped));
-        Self { address, running: Some(running), stop, _folder: folder }
+        let (running, address, stop) = raise(&folder, config.clone(), patience).await;
+        Self { address, running: Some(running), stop, patience, config, folder }
+    }
+
+    /// Stops engine and API, and starts both again on the same store.
+    pub(crate) async fn restart(&mut self) {
+        self.stop_engine().await;
+        self.stop.send_replace(true);
+        let (running, address, stop) = raise(&self.folder, self.config.clone(), self.patience).await;
+        (self.running, self.address, self.stop) = (Some(running), address, stop);
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str) -> Ask {
@@ -132,6 +153,34 @@ impl Rig {
         let running = self.running.take().unwrap();
         tokio::time::timeout(PATIENCE, running.stop()).await.expect("the engine drains in time");
     }
+}
+
+async fn raise(
+    folder: &TempDir,
+    config: Config,
+    patience: Patience,
+) -> (Running, SocketAddr, watch::Sender<bool>) {
+    let secrets = Secrets { base: folder.path().to_path_buf() };
+    let running = writ_engine::run::start(config, &secrets).await.unwrap();
+    let server = writ_api::bind("127.0.0.1:0", true).await.unwrap().with_patience(patience);
+    let address = server.address().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let (engine, recorder) = (running.handle.clone(), recorder());
+    let app = App { engine, tokens: Arc::new(tokens()), body_bytes_max: BODY_BYTES_MAX, recorder };
+    tokio::spawn(server.run(app, stopped));
+    (running, address, stop)
+}
+
+fn tokens() -> Tokens {
+    let mut tokens = Tokens::default();
+    tokens.add("shop", &SecretString::from(INGEST), &[Scope::Ingest]);
+    tokens.add("auditor", &SecretString::from(READ), &[Scope::Read]);
+    tokens.add("operator", &SecretString::from(OPERATE), &[Scope::Operate]);
+    for (name, secret) in [("till", TILL), ("desk", DESK)] {
+        let subscriber = SubscriberName::new(name).unwrap();
+        tokens.add_consumer(name, &SecretString::from(secret), &subscriber);
+    }
+    tokens
 }
 
 impl Drop for Rig {

@@ -82,7 +82,10 @@ fn tokens(loaded: &Loaded, secrets: &Secrets) -> Result<Tokens, Failure> {
     for token in &loaded.config.api.tokens {
         let secret = secrets.resolve(&format!("api.tokens.{}", token.name), &token.secret);
         let secret = secret.map_err(|error| Failure::plain(error, BAD_INPUT))?;
-        tokens.add(&token.name, &secret, &token.scopes);
+        match &token.subscriber {
+            Some(subscriber) => tokens.add_consumer(&token.name, &secret, subscriber),
+            None => tokens.add(&token.name, &secret, &token.scopes),
+        }
     }
     Ok(tokens)
 }

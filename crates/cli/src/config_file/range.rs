@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use writ_engine::config::rate::{PER_MAX, Rate};
-use writ_engine::config::{Api, Config, Delivery, Period, Retention};
+use writ_engine::config::{Api, Config, Delivery, Period, Retention, Scope, Token};
 use writ_model::code;
 
 use super::{Mistake, Places};
@@ -26,6 +26,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Mistake> {
     found.period("attest.settle_within", config.attest.settle_within, Duration::from_secs(1)..=365 * DAY);
     found.retention(&config.retention);
     found.api(&config.api);
+    config.api.tokens.iter().for_each(|token| found.consumer(token, config));
     for (name, subscriber) in &config.subscribers {
         found.delivery(&format!("subscribers.{name}.delivery"), &subscriber.delivery);
     }
@@ -112,6 +113,31 @@ impl Found<'_> {
         }
     }
 
+    /// A token for consumers opens one subscriber's events and nothing else.
+    fn consumer(&mut self, token: &Token, config: &Config) {
+        let name = &token.name;
+        match (&token.subscriber, token.scopes.contains(&Scope::Consume)) {
+            (None, false) => {}
+            (None, true) => {
+                let cause = format!("token {name:?} has the scope consume and names no subscriber");
+                self.wrong("api.tokens", cause, "add `subscriber`: a consumer takes one subscriber's events");
+            }
+            (Some(_), _) if token.scopes != [Scope::Consume] => {
+                let cause = format!("token {name:?} is a consumer's and has other scopes");
+                self.wrong(
+                    "api.tokens",
+                    cause,
+                    "write `scopes: [consume]`, and give the others a token of their own",
+                );
+            }
+            (Some(subscriber), _) if !config.subscribers.contains_key(subscriber) => {
+                let cause = format!("token {name:?} is for {subscriber}, which is not configured");
+                self.wrong("api.tokens", cause, "name a subscriber of this file");
+            }
+            (Some(_), _) => {}
+        }
+    }
+
     fn api(&mut self, api: &Api) {
         self.number("api.body_bytes_max", api.body_bytes_max as u64, 1024..=64 << 20);
         let port = api.listen.rsplit_once(':').filter(|(host, _)| !host.is_empty());
@@ -127,7 +153,7 @@ impl Found<'_> {
         for token in &api.tokens {
             if token.scopes.is_empty() {
                 let cause = format!("token {:?} opens nothing", token.name);
-                self.wrong("api.tokens", cause, "give it a scope: ingest, read or operate");
+                self.wrong("api.tokens", cause, "give it a scope: ingest, read, operate or consume");
             }
             if !names.insert(&token.name) {
                 let cause = format!("two tokens have the name {:?}", token.name);

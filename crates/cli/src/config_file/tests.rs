@@ -138,6 +138,16 @@ fn tokens_have_names_of_their_own_and_open_something() {
 }
 
 #[test]
+fn a_consumers_token_is_for_one_subscriber_of_the_file_and_nothing_else() {
+    let good = GOOD.replacen("scopes: [ingest]", "scopes: [consume], subscriber: crm", 1);
+    assert_eq!(all(&good), []);
+    check("[ingest]", "[consume]", &["WRIT-1004", "names no subscriber"]);
+    check("[ingest]", "[consume, read], subscriber: crm", &["WRIT-1004", "has other scopes"]);
+    check("[ingest]", "[ingest], subscriber: crm", &["WRIT-1004", "has other scopes"]);
+    check("[ingest]", "[consume], subscriber: cmr", &["WRIT-1004", "is for cmr", "name a subscriber"]);
+}
+
+#[test]
 fn a_key_that_stands_twice_names_both_the_key_and_the_line() {
     check(
         "tenant: acme",

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use writ_model::cloudevent::CloudEvent;
-use writ_model::delivery::Answer;
+use writ_model::delivery::{Answer, Word};
 use writ_model::id::{DeliveryId, Epoch, Offset, StoreId, SubjectId};
 use writ_model::time::Timestamp;
 use writ_schema::cloudevents::View;
@@ -30,9 +30,10 @@ pub async fn subscriber(subject: Arc<dyn Subscriber>) {
 
 fn taken(answer: &Answer) {
     match answer {
-        Answer::Durable => {}
+        Answer::Durable | Answer::Consumer(Word::Acknowledged) => {}
         Answer::Http(answer) => assert!((200..300).contains(&answer.status), "status {}", answer.status),
         Answer::PerItem(answers) => answers.iter().for_each(taken),
+        Answer::Consumer(word) => panic!("not acknowledged: {word:?}"),
         Answer::Failed(fault) => panic!("the attempt failed: {}", fault.as_str()),
     }
 }

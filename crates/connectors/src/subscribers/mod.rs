@@ -2,4 +2,5 @@
 
 pub mod file;
 pub mod postgres;
+pub mod pull;
 pub mod webhook;

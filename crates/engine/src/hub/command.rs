@@ -48,7 +48,11 @@ impl Hub {
     pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Status(reply) => drop(reply.send(self.status())),
-            Command::Pause(name, done) => self.tell(&name, done, dispatch::Fact::Pause),
+            Command::Pause(name, done) => {
+                self.tell(&name, done, dispatch::Fact::Pause);
+                // After the lane: what comes back to it is not offered again.
+                self.lanes.by_name(&name).into_iter().for_each(|lane| self.lanes.withdraw(lane));
+            }
             Command::Resume(name, done) => self.tell(&name, done, dispatch::Fact::Resume),
             Command::Redrive { subscriber, subject, actor, done } => {
                 self.tell(&subscriber, done, |lane| dispatch::Fact::Redrive(lane, subject, actor));

@@ -146,6 +146,19 @@ impl Lanes {
         self.lane(id).map(|lane| lane.promises.clone()).unwrap_or_default()
     }
 
+    /// Takes back what is offered to consumers of a lane and not taken: it was paused.
+    pub(crate) fn withdraw(&self, id: LaneId) {
+        if let Some(mailbox) = self.lane(id).and_then(|lane| lane.subscriber.mailbox()) {
+            mailbox.withdraw();
+        }
+    }
+
+    /// Sends consumers away: nothing more is offered.
+    pub(crate) fn close_mailboxes(&self) {
+        let mailboxes = self.live.iter().filter_map(|lane| lane.subscriber.mailbox());
+        mailboxes.for_each(|mailbox| mailbox.close());
+    }
+
     pub(crate) fn subscriber(&self, id: LaneId) -> Option<Arc<dyn Subscriber>> {
         self.lane(id).map(|lane| Arc::clone(&lane.subscriber))
     }

@@ -202,9 +202,10 @@ impl Hub {
         self.call(call, dispatch::Fact::Answered(id, Answer::Failed(Fault::AnswerBroken)));
     }
 
-    /// Stops new attempts; those in flight end by their own time-outs.
+    /// Stops new attempts; those in flight end by their own time-outs, those that wait for a consumer at once.
     pub(super) fn drain(&mut self) {
         self.dispatch.drain(self.clock.now(), &mut self.dispatch_effects);
+        self.lanes.close_mailboxes();
     }
 
     /// Last journal facts on the way out.

@@ -1,5 +1,7 @@
 //! What an answer does to a lane: settle, wait, split a refused batch, give up, stop.
 
+use std::time::Duration;
+
 use writ_model::delivery::{Answer, AttemptId, Outcome, SettledAs};
 use writ_model::id::{AnswerDigest, Offset};
 use writ_model::time::Moment;
@@ -17,6 +19,7 @@ struct Part<'a> {
     answer: &'a Answer,
     first: usize,
     is_charged: bool,
+    sent_at: Moment,
 }
 
 impl Lane {
@@ -54,7 +57,8 @@ impl Lane {
         let mut first = 0;
         for (line, count) in flight.members {
             let part = &outcomes[first..first + count];
-            self.conclude(turn, &Part { line, outcomes: part, answer, first, is_charged });
+            let sent_at = flight.sent_at;
+            self.conclude(turn, &Part { line, outcomes: part, answer, first, is_charged, sent_at });
             first += count;
         }
         self.stop_if_gone(turn, outcomes);
@@ -121,6 +125,11 @@ impl Lane {
                     until = self.give_up(turn, part.line, GivenUp::Rejected, cause);
                     break;
                 }
+                Outcome::NotTaken => {
+                    let waited = turn.now.moment.since(part.sent_at);
+                    self.forget_attempt(part.line, part.outcomes.len() - index, waited);
+                    break;
+                }
                 Outcome::SubscriberGone => break,
             }
         }
@@ -139,6 +148,16 @@ impl Lane {
             }
         }
         Some(offset)
+    }
+
+    /// The first events of a line never left: neither the attempt nor the time that they waited for somebody to
+    /// take them counts.
+    pub(super) fn forget_attempt(&mut self, line: Line, count: usize, waited: Duration) {
+        for queued in self.backlog.front_mut(line, count) {
+            queued.attempts = queued.attempts.saturating_sub(1);
+            let first = queued.first_attempt.map(|first| first.after(waited));
+            queued.first_attempt = first.filter(|_| queued.attempts > 0);
+        }
     }
 
     /// When the line's first event is tried again, or why it is not.

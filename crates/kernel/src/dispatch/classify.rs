@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use writ_model::delivery::{Answer, Fault, HttpAnswer, Outcome};
+use writ_model::delivery::{Answer, Fault, HttpAnswer, Outcome, Word};
 use writ_model::id::AnswerDigest;
 use writ_model::time::Timestamp;
 
@@ -50,7 +50,9 @@ impl Judge<'_> {
                 Verdict { outcomes, is_itemised: true }
             }
             Answer::Http(http) => self.http(http, items),
-            Answer::PerItem(_) | Answer::Durable | Answer::Failed(_) => whole(self.outcome(answer)),
+            Answer::PerItem(_) | Answer::Durable | Answer::Failed(_) | Answer::Consumer(_) => {
+                whole(self.outcome(answer))
+            }
         }
     }
 
@@ -62,6 +64,7 @@ impl Judge<'_> {
                 self.seen(Seen { status: http.status, http, body: body.as_ref() })
             }
             Answer::Failed(fault) => failed(*fault),
+            Answer::Consumer(word) => said(*word),
             // Not one answer per item, so nobody knows which item it means.
             Answer::PerItem(_) => Outcome::Retry { cause: "answer_count".to_owned() },
         }
@@ -114,6 +117,16 @@ fn table(status: u16, http: &HttpAnswer, wall: Timestamp) -> Outcome {
     }
 }
 
+fn said(word: Word) -> Outcome {
+    let cause = "consumer_retry".to_owned();
+    match word {
+        Word::Acknowledged => Outcome::Acknowledged,
+        Word::Rejected(objection) => Outcome::Rejected { cause: objection.as_str().to_owned() },
+        Word::Retry(None) => Outcome::Retry { cause },
+        Word::Retry(wait @ Some(_)) => Outcome::Throttled { cause, wait },
+    }
+}
+
 fn failed(fault: Fault) -> Outcome {
     let cause = fault.as_str().to_owned();
     match fault {
@@ -127,8 +140,10 @@ fn failed(fault: Fault) -> Outcome {
         | Fault::LocalSink
         | Fault::Conflict
         | Fault::Fenced
-        | Fault::Unready => Outcome::Retry { cause },
+        | Fault::Unready
+        | Fault::LeaseExpired => Outcome::Retry { cause },
         Fault::Unsendable | Fault::Refused => Outcome::Rejected { cause },
+        Fault::NotTaken => Outcome::NotTaken,
     }
 }
 
@@ -146,7 +161,7 @@ fn retry_after(http: &HttpAnswer, wall: Timestamp) -> Option<Duration> {
 }
 
 /// What the outcomes of one attempt say about the subscriber. A rejection is a working subscriber's word; a
-/// 429, or a wait that it named, says neither.
+/// 429, a wait that it named, or a consumer that is not there says neither.
 pub fn health(outcomes: &[Outcome]) -> Health {
     let mut health = Health::Unknown;
     for outcome in outcomes {
@@ -154,7 +169,7 @@ pub fn health(outcomes: &[Outcome]) -> Health {
             Outcome::Acknowledged | Outcome::Rejected { .. } | Outcome::SubscriberGone => {
                 return Health::Works;
             }
-            Outcome::Throttled { .. } => {}
+            Outcome::Throttled { .. } | Outcome::NotTaken => {}
             Outcome::Retry { .. } => health = Health::Fails,
         }
     }
@@ -170,6 +185,7 @@ pub fn wait(outcomes: &[Outcome]) -> Option<Duration> {
             Outcome::Acknowledged
             | Outcome::Retry { .. }
             | Outcome::Rejected { .. }
+            | Outcome::NotTaken
             | Outcome::SubscriberGone => None,
         })
         .max()
@@ -181,16 +197,16 @@ pub fn answer_sha256(answer: &Answer, item: usize) -> Option<AnswerDigest> {
         Answer::Http(http) => http.body_sha256,
         Answer::PerItem(answers) => answers.get(item).and_then(|each| match each {
             Answer::Http(_) => answer_sha256(each, 0),
-            Answer::Durable | Answer::Failed(_) | Answer::PerItem(_) => None,
+            Answer::Durable | Answer::Failed(_) | Answer::Consumer(_) | Answer::PerItem(_) => None,
         }),
-        Answer::Durable | Answer::Failed(_) => None,
+        Answer::Durable | Answer::Failed(_) | Answer::Consumer(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use writ_model::delivery::AnswerBody;
+    use writ_model::delivery::{AnswerBody, Objection};
 
     use super::*;
 
@@ -223,6 +239,24 @@ mod tests {
             };
             assert_eq!(got, expected);
         }
+    }
+
+    #[test]
+    fn a_consumers_word_is_taken_as_it_is_said() {
+        let said = |word| one(&Answer::Consumer(word));
+        let (wait, cause) = (Some(Duration::from_secs(7)), "consumer_retry".to_owned());
+        assert_eq!(said(Word::Acknowledged), Outcome::Acknowledged);
+        assert_eq!(said(Word::Retry(wait)), Outcome::Throttled { cause: cause.clone(), wait });
+        assert_eq!(said(Word::Retry(None)), Outcome::Retry { cause });
+        let rejected = Outcome::Rejected { cause: "rejected_conflict".into() };
+        assert_eq!(said(Word::Rejected(Objection::Conflict)), rejected);
+    }
+
+    #[test]
+    fn an_offer_to_nobody_says_nothing_of_the_subscriber_and_an_expired_lease_does() {
+        assert_eq!(one(&Answer::Failed(Fault::NotTaken)), Outcome::NotTaken);
+        assert_eq!(health(&[Outcome::NotTaken]), Health::Unknown);
+        assert_eq!(health(&[one(&Answer::Failed(Fault::LeaseExpired))]), Health::Fails);
     }
 
     #[test]

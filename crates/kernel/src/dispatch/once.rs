@@ -104,7 +104,8 @@ impl Lane {
         })
     }
 
-    /// The only attempt has ended, however it did.
+    /// The only attempt has ended, however it did. What never left, because nobody took it, has had none yet and
+    /// is staged again: spent it is, so a crash meanwhile loses it.
     pub(super) fn answered_once(
         &mut self,
         turn: &mut Turn<'_>,
@@ -113,14 +114,19 @@ impl Lane {
         outcomes: &[Outcome],
     ) {
         self.note_acknowledged(turn, outcomes);
-        let mut outcome = outcomes.iter().enumerate();
+        let mut first = 0;
         for (line, count) in &flight.members {
             let mut through = None;
-            for (index, outcome) in outcome.by_ref().take(*count) {
+            let part = &outcomes[first..first + count];
+            let taken = part.iter().rposition(|outcome| *outcome != Outcome::NotTaken);
+            let taken = taken.map_or(0, |last| last + 1);
+            for (index, outcome) in part[..taken].iter().enumerate() {
                 let settled = self.settled_once(turn, *line, outcome);
-                let hash = classify::answer_sha256(answer, index);
+                let hash = classify::answer_sha256(answer, first + index);
                 through = self.finish(turn, *line, settled, hash).or(through);
             }
+            first += count;
+            self.forget_attempt(*line, count - taken, turn.now.moment.since(flight.sent_at));
             self.backlog.land(*line, None);
             self.after_landing(turn, *line, through);
         }
@@ -133,6 +139,7 @@ impl Lane {
             Outcome::Retry { cause } | Outcome::Throttled { cause, .. } | Outcome::Rejected { cause } => {
                 cause.clone()
             }
+            Outcome::NotTaken => "not_taken".to_owned(),
             Outcome::SubscriberGone => "gone".to_owned(),
         };
         let first = self.backlog.front_mut(line, 1).next().map(|queued| queued.item.offset);

@@ -34,7 +34,8 @@ impl Lane {
         self.linger_until = None;
         self.flying += deliveries.len();
         let (id, lane) = (turn.attempts.open(self.given.id), self.given.id);
-        self.flights.insert(id, Flight { members, pass, is_once: false, stage: Stage::Probing });
+        let sent_at = turn.now.moment;
+        self.flights.insert(id, Flight { members, pass, sent_at, is_once: false, stage: Stage::Probing });
         turn.effects.push(Effect::Probe(Attempt { id, lane, deliveries, settled_below: Offset::ZERO }));
     }
 

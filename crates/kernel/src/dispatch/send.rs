@@ -25,6 +25,7 @@ const READ_SHARE: usize = 8;
 pub(super) struct Flight {
     pub(super) members: Vec<(Line, usize)>,
     pub(super) pass: Pass,
+    pub(super) sent_at: Moment,
     /// Its events are sent at most once.
     pub(super) is_once: bool,
     pub(super) stage: Stage,
@@ -191,17 +192,16 @@ impl Lane {
         let (id, lane) = (turn.attempts.open(self.given.id), self.given.id);
         let settled_below = if self.replay.is_some() { Offset::ZERO } else { self.position.watermark() };
         let attempt = Attempt { id, lane, deliveries, settled_below };
-        if is_once {
+        let (stage, effect) = if is_once {
             self.spend(turn, &members);
-            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Staged(attempt, spent) });
-            turn.effects.push(Effect::Confirm(id));
+            (Stage::Staged(attempt, spent), Effect::Confirm(id))
         } else if self.coordinator.is_some() {
-            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Preparing });
-            turn.effects.push(Effect::Prepare(attempt));
+            (Stage::Preparing, Effect::Prepare(attempt))
         } else {
-            self.flights.insert(id, Flight { members, pass, is_once, stage: Stage::Sent });
-            turn.effects.push(Effect::Send(attempt));
-        }
+            (Stage::Sent, Effect::Send(attempt))
+        };
+        self.flights.insert(id, Flight { members, pass, sent_at: turn.now.moment, is_once, stage });
+        turn.effects.push(effect);
     }
 
     fn deliveries(&mut self, turn: &Turn<'_>, line: Line, count: usize) -> Vec<Delivery> {

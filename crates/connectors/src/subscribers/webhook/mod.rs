@@ -160,7 +160,9 @@ fn explain(fault: Fault, target: &Target) -> String {
         | Fault::Refused
         | Fault::Conflict
         | Fault::Fenced
-        | Fault::Unready => format!("no connection to {host}:{}", target.port),
+        | Fault::Unready
+        | Fault::NotTaken
+        | Fault::LeaseExpired => format!("no connection to {host}:{}", target.port),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lanes, fact by fact: a bench that plays the shell, and one file per concern.
 
+mod absence;
 mod batching;
 mod express;
 mod modes;
@@ -17,7 +18,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use writ_model::control::{ControlFact, Cursor};
-use writ_model::delivery::{Answer, Fault, HttpAnswer};
+use writ_model::delivery::{Answer, Fault, HttpAnswer, Objection, Word};
 use writ_model::id::{Epoch, Generation, Offset, Slot, SourceName, SubjectId, SubscriberName};
 use writ_model::taxonomy::{ChangeType, Operation, PriorityClass};
 use writ_model::time::{Moment, Timestamp};

@@ -150,3 +150,22 @@ fn a_replay_passes_over_what_is_sent_at_most_once() {
     bench.tell(Fact::Offered(lane, vec![item(1, 1), update], Offset(3)));
     assert_eq!((bench.offsets(), confirms(&mut bench)), (vec![vec![2]], vec![]));
 }
+
+#[test]
+fn what_nobody_took_has_had_no_attempt_yet_and_what_was_taken_has_had_its_only_one() {
+    let mut bench = bench(Config { expires_after: None, ..once() });
+    bench.offer(vec![item(1, 1), item(2, 1), item(3, 2)]);
+    let not_taken = || Answer::Failed(Fault::NotTaken);
+    for _ in 0..2 {
+        confirms(&mut bench).into_iter().for_each(|id| bench.tell(Fact::Durable(id)));
+        let (id, offsets) = bench.sent().remove(0);
+        assert_eq!(offsets, [1, 2, 3]);
+        bench.tell(Fact::Answered(id, not_taken()));
+    }
+    confirms(&mut bench).into_iter().for_each(|id| bench.tell(Fact::Durable(id)));
+    let (id, _) = bench.sent().remove(0);
+    let expired = Answer::Failed(Fault::LeaseExpired);
+    bench.tell(Fact::Answered(id, Answer::PerItem(vec![expired, not_taken(), not_taken()])));
+    confirms(&mut bench).into_iter().for_each(|id| bench.tell(Fact::Durable(id)));
+    assert_eq!(bench.offsets(), [[2, 3]]);
+}
