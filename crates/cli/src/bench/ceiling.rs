@@ -89,7 +89,7 @@ impl FromStr for Rate {
 
 impl Arguments {
     /// The settings of `capacity`: whatever rate was given, there is none.
-    pub(crate) fn as_fast_as_it_goes(self) -> Self {
+    pub(crate) fn without_a_rate(self) -> Self {
         Self { rate: Rate::Max, intake_batch: CAPACITY_INTAKE_BATCH, ..self }
     }
 }

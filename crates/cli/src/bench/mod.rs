@@ -42,7 +42,7 @@ enum Bench {
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.bench {
         Bench::Ceiling(arguments) => block_on(ceiling::run("ceiling", arguments)),
-        Bench::Capacity(arguments) => block_on(ceiling::run("capacity", arguments.as_fast_as_it_goes())),
+        Bench::Capacity(arguments) => block_on(ceiling::run("capacity", arguments.without_a_rate())),
         Bench::Recovery(arguments) => block_on(recovery::run(arguments)),
         Bench::Receiver(arguments) => receiver::run(&arguments),
     }
