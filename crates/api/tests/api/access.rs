@@ -16,6 +16,7 @@ const EXPECTED: &[(&str, &str, Access)] = &[
     ("GET", "/v1/events/{id}", Access::Scope(Scope::Read)),
     ("GET", "/v1/subjects/{id}/events", Access::Scope(Scope::Read)),
     ("GET", "/v1/withheld", Access::Scope(Scope::Read)),
+    ("GET", "/v1/findings", Access::Scope(Scope::Read)),
     ("GET", "/v1/replays", Access::Scope(Scope::Read)),
     ("POST", "/v1/replays", Access::Scope(Scope::Operate)),
     ("GET", "/v1/replays/{id}", Access::Scope(Scope::Read)),
