@@ -296,6 +296,7 @@ impl<'a> Parts<'a> {
             payloads: self.payloads,
             handle: self.handle,
             sweep: Sweep::new(self.cold),
+            former: None,
             log: Box::new(log),
             covered,
             accounting,

@@ -20,7 +20,7 @@ use writ_policy::Engine as Policy;
 use writ_schema::registry::Registry;
 use writ_store::error::AppendError;
 use writ_store::log::Log;
-use writ_store::state::State;
+use writ_store::state::{Nearby, State};
 use writ_store::vault::{TenantSecrets, Vault};
 
 use super::batch::{Batch, Deferred, FromHub, Reply, Waiter};
@@ -79,6 +79,8 @@ pub(crate) struct Writer {
     pub(crate) committed: mpsc::Sender<Committed>,
     pub(crate) handle: WriterHandle,
     pub(crate) sweep: Sweep,
+    /// How the events near the last one that an earlier run left open settled at former subscribers.
+    pub(crate) former: Option<Nearby>,
 }
 
 impl Writer {

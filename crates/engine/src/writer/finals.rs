@@ -89,15 +89,29 @@ impl Writer {
 
     /// How the event ended at each subscriber: at those it is routed to, and at those that settled it in an
     /// earlier run and are not configured any more.
-    fn settled(&self, finished: &Finished) -> Result<Vec<SettledAt>, EngineError> {
+    fn settled(&mut self, finished: &Finished) -> Result<Vec<SettledAt>, EngineError> {
         let named = |(lane, how): &(LaneId, Acknowledgement)| (self.lane_name(*lane).clone(), *how);
         let mut settled: Vec<SettledAt> = finished.acknowledgements.iter().map(named).collect();
         if finished.offset < self.began {
-            let known = self.state.acknowledgements(finished.offset).map_err(|error| state_failed(&error))?;
-            settled.extend(known.into_iter().filter(|(name, _)| !self.subscribers.contains(name)));
+            settled.extend(self.of_former(finished.offset)?);
         }
         settled.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(settled)
+    }
+
+    /// How an event of an earlier run settled at subscribers that are not configured any more. They settle nothing
+    /// while this run lasts, so what was read of a stretch of the log serves for all its events.
+    fn of_former(&mut self, offset: Offset) -> Result<Vec<SettledAt>, EngineError> {
+        if !self.former.as_ref().is_some_and(|near| near.covers.contains(&offset)) {
+            let near = self.state.acknowledgements_near(offset);
+            let mut near = near.map_err(|error| state_failed(&error))?;
+            for settled in near.settled.values_mut() {
+                settled.retain(|name, _| !self.subscribers.contains(name));
+            }
+            self.former = Some(near);
+        }
+        let known = self.former.as_ref().and_then(|near| near.settled.get(&offset));
+        Ok(known.into_iter().flatten().map(|(name, how)| (name.clone(), *how)).collect())
     }
 
     /// Delivery ids and response digests, committed to under the subject's evidence key; nothing once that

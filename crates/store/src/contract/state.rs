@@ -296,6 +296,9 @@ fn an_event_settled_after_it_was_finalised_keeps_the_acknowledgement(state: &imp
     let expected = [(subscriber("shop"), acknowledgement(SettledAs::Acknowledged))];
     assert_eq!(state.acknowledgements(Offset(0)).unwrap(), expected);
     assert_eq!(state.acknowledgements(Offset(1)).unwrap(), []);
+    let near = state.acknowledgements_near(Offset(1)).unwrap();
+    assert!(near.covers.contains(&Offset(0)) && near.covers.contains(&Offset(1)));
+    assert_eq!(near.settled, [(Offset(0), expected.into_iter().collect())].into());
 }
 
 fn withheld_events_are_listed_until_they_enter_the_stream(state: &impl State) {

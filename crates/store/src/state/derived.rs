@@ -18,7 +18,7 @@ use super::derive::Draft;
 use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
 use super::replay::ENDED_KEPT;
 use super::row::{self, OpenRow};
-use super::{OpenEvent, State, forget};
+use super::{Nearby, OpenEvent, State, forget};
 use crate::error::StateError;
 use crate::log::Record;
 use crate::pairs::disk::{DiskPairs, Shape};
@@ -224,6 +224,13 @@ impl<P: Pairs> State for Derived<P> {
             .scan(EVENTS, &key::subject(subject), &after.unwrap_or_default(), limit)
             .and_then(|rows| rows.iter().map(offset).collect())
             .map_err(StateError::when("list a subject's events"))
+    }
+
+    fn acknowledgements_near(&self, offset: Offset) -> Result<Nearby, StateError> {
+        let page = key::page(offset);
+        let settled = self.settled(page).map_err(StateError::when("read acknowledgements"))?;
+        let first = page * key::PAGE_OFFSETS;
+        Ok(Nearby { covers: Offset(first)..Offset(first.saturating_add(key::PAGE_OFFSETS)), settled })
     }
 
     fn acknowledgements(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, StateError> {

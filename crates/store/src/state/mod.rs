@@ -15,6 +15,9 @@ mod row;
 pub use derived::{Derived, FjallState, MemoryState};
 pub use replay::ENDED_KEPT;
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
@@ -41,6 +44,15 @@ pub struct OpenEvent {
     pub settle_by: Timestamp,
     /// Subscribers that settled it.
     pub settled: Vec<(SubscriberName, Acknowledgement)>,
+}
+
+/// How the events of a stretch of the log settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nearby {
+    /// The stretch.
+    pub covers: Range<Offset>,
+    /// By event and subscriber.
+    pub settled: BTreeMap<Offset, BTreeMap<SubscriberName, Acknowledgement>>,
 }
 
 /// What was derived. `apply` is called by one thread; the questions may come from any.
@@ -94,6 +106,10 @@ pub trait State: Send + Sync {
         after: Option<Offset>,
         limit: usize,
     ) -> Result<Vec<Offset>, StateError>;
+
+    /// How the events that lie in the log near this one settled so far, and the offsets that this covers. Answers
+    /// for many events cost about what one does.
+    fn acknowledgements_near(&self, offset: Offset) -> Result<Nearby, StateError>;
 
     /// How an event settled so far.
     fn acknowledgements(&self, offset: Offset) -> Result<Vec<(SubscriberName, Acknowledgement)>, StateError>;
