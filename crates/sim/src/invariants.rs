@@ -42,6 +42,11 @@ impl World {
             let (event_id, subject) = (event.id(), event.subject());
             let is_once =
                 self.options.is_once(event.stored.header.change_type, event.stored.header.operation);
+            if is_once && !self.reference.spent.contains(&(name.to_string(), offset)) {
+                return Err(format!(
+                    "attempt for {offset}, which s{subscriber} gets once, before that is durable"
+                ));
+            }
             if is_once && !self.truth.once.insert((subscriber, offset)) {
                 return Err(format!("attempt for {offset}, which s{subscriber} was sent once already"));
             }

@@ -6,7 +6,7 @@ use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
 use writ_model::control::Finalised;
-use writ_model::delivery::{Answer, AttemptId};
+use writ_model::delivery::{Answer, AttemptId, Fault};
 use writ_model::id::{Offset, SubjectId};
 use writ_store::log::Record;
 use writ_store::state::{OpenEvent, State};
@@ -152,9 +152,21 @@ impl World {
     ) -> Result<(), String> {
         if self.flying.remove(&attempt.id).is_some() {
             self.process(attempt, processed)?;
+            self.forget_offer(attempt, &answer);
         }
         self.facts.push_back(Fact::Answered(attempt.id, answer));
         Ok(())
+    }
+
+    /// What nobody took was offered, and not sent: it may still be sent once.
+    fn forget_offer(&mut self, attempt: &Attempt, answer: &Answer) {
+        if *answer != Answer::Failed(Fault::NotTaken) {
+            return;
+        }
+        let subscriber = self.subscriber_of(attempt.lane);
+        for delivery in &attempt.deliveries {
+            self.truth.once.remove(&(subscriber, delivery.offset()));
+        }
     }
 
     pub(crate) fn serve_read(&mut self, happening: Happening) -> Result<(), String> {

@@ -146,7 +146,7 @@ fn a_cursor_past_an_unsettled_event_is_caught() {
 
 #[test]
 fn an_event_for_one_attempt_that_is_sent_before_its_cursor_is_durable_is_caught() {
-    is_caught(Bug::SentBeforeDurable, "was sent once already");
+    is_caught(Bug::SentBeforeDurable, "before that is durable");
 }
 
 #[test]

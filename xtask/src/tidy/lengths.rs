@@ -64,10 +64,13 @@ mod tests {
     #[test]
     fn the_vocabulary_crate_has_a_ceiling_of_its_own() {
         let part = "const A: u8 = 1;\n".repeat(FILE_LINES_MAX);
-        let paths = ["a", "b", "c", "d"].map(|name| format!("{MODEL_SOURCES}{name}.rs"));
+        let paths = ["a", "b", "c", "d", "e"].map(|name| format!("{MODEL_SOURCES}{name}.rs"));
         let mut files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), part.as_str())).collect();
         assert_eq!(check(&Tree::of(&files)), []);
-        files.push(("crates/model/src/e.rs", "//! One more.\n"));
+        let last = "const A: u8 = 1;\n".repeat(MODEL_LINES_MAX - 5 * FILE_LINES_MAX);
+        files.push(("crates/model/src/f.rs", &last));
+        assert_eq!(check(&Tree::of(&files)), []);
+        files.push(("crates/model/src/g.rs", "//! One more.\n"));
         assert_eq!(check(&Tree::of(&files)).len(), 1);
     }
 }
