@@ -114,7 +114,7 @@ fn an_unknown_connector_lists_the_known_ones() {
         &["sqlight", "cloudevents", "postgres", "sqlite"],
     );
     check("kind: file", "kind: fiel", &[], "WRIT-1004", &["fiel", "file, postgres, pull, webhook"]);
-    check("kind: file", "kind: sqlite", &[], "WRIT-1004", &["file, postgres, webhook"]);
+    check("kind: file", "kind: sqlite", &[], "WRIT-1004", &["file, postgres, pull, webhook"]);
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::metric;
 use crate::payload::{Event, Offering, Stretch};
 use crate::writer::Work;
 
+/// Final leaves that the writer takes at once; a commit takes what is queued up to a bound of its own.
+const FINALS_AT_ONCE: usize = 256;
+
 impl Hub {
     pub(super) fn take(&mut self, fact: Fact) {
         let now = self.clock.now();
@@ -127,8 +130,10 @@ impl Hub {
                 }
             }
         }
-        if !finished.is_empty() {
-            self.writer.send(Work::Finals(finished));
+        // Thousands may be due at once: in one commit, every reader of it would hold them all.
+        while !finished.is_empty() {
+            let rest = finished.split_off(finished.len().min(FINALS_AT_ONCE));
+            self.writer.send(Work::Finals(std::mem::replace(&mut finished, rest)));
         }
     }
 
