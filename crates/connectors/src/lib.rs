@@ -3,6 +3,7 @@
 //! A connector makes exactly one attempt, reports what came back as it came, and never retries, interprets,
 //! or decides. It does not know the kernel.
 
+mod authorities;
 pub mod contract;
 pub mod descriptor;
 pub mod mailbox;

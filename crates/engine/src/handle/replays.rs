@@ -33,23 +33,7 @@ impl EngineHandle {
     }
 
     fn planned(&self, request: ReplayRequest) -> ReplayOrder {
-        let shown = self.shared.payloads.shown();
-        ReplayOrder {
-            id: String::new(),
-            number: 0,
-            subscriber: request.subscriber,
-            from: request.from.max(self.shared.cold.start()),
-            to: request.to.map_or(shown, |to| to.min(shown)),
-            selection: request.selection,
-            ids: request.ids,
-            shredded: request.shredded,
-            rate_per_second: request.rate_per_second,
-            forced: request.forced,
-            request: request.request,
-            asked: request.asked,
-            actor: request.actor,
-            at: Timestamp::default(),
-        }
+        request.within(self.shared.cold.start()..self.shared.payloads.shown())
     }
 
     /// Starts a replay, or finds the one that the same request has started. Its order is durable when this

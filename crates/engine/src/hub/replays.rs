@@ -1,5 +1,6 @@
 //! Replays at the hub: orders are checked and started, acts are passed on, reads are served.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -11,6 +12,7 @@ use writ_model::code;
 use writ_model::control::ReplayProgress;
 use writ_model::id::{Offset, SubscriberName};
 use writ_model::replay::{DeliveryIds, ReplayOrder, Selection, Shredded};
+use writ_model::time::Timestamp;
 
 use super::jobs::{ReplayStatus, has_ended};
 use super::{Fact, Hub};
@@ -45,6 +47,28 @@ pub struct ReplayRequest {
     pub asked: String,
     /// Who asks.
     pub actor: String,
+}
+
+impl ReplayRequest {
+    /// The order, without number and time, cut to the stretch that the log holds.
+    pub(crate) fn within(self, held: Range<Offset>) -> ReplayOrder {
+        ReplayOrder {
+            id: String::new(),
+            number: 0,
+            subscriber: self.subscriber,
+            from: self.from.max(held.start),
+            to: self.to.map_or(held.end, |to| to.min(held.end)),
+            selection: self.selection,
+            ids: self.ids,
+            shredded: self.shredded,
+            rate_per_second: self.rate_per_second,
+            forced: self.forced,
+            request: self.request,
+            asked: self.asked,
+            actor: self.actor,
+            at: Timestamp::default(),
+        }
+    }
 }
 
 /// A replay that was ordered, by this request or by the same one earlier.
@@ -124,24 +148,10 @@ impl Hub {
     }
 
     fn order(&self, request: ReplayRequest) -> ReplayOrder {
-        let shown = self.payloads.shown();
+        let held = self.cold.start()..self.payloads.shown();
         let number = self.jobs.next_number();
-        ReplayOrder {
-            id: format!("replay-{number}"),
-            number,
-            subscriber: request.subscriber,
-            from: request.from.max(self.cold.start()),
-            to: request.to.map_or(shown, |to| to.min(shown)),
-            selection: request.selection,
-            ids: request.ids,
-            shredded: request.shredded,
-            rate_per_second: request.rate_per_second,
-            forced: request.forced,
-            request: request.request,
-            asked: request.asked,
-            actor: request.actor,
-            at: clock::wall(),
-        }
+        let id = format!("replay-{number}");
+        ReplayOrder { id, number, at: clock::wall(), ..request.within(held) }
     }
 
     /// Starts a replay or takes one up.

@@ -7,14 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client;
 
+use crate::authorities;
 use crate::descriptor::ConfigError;
 use crate::settings::invalid;
 
@@ -42,19 +42,8 @@ impl Tls {
 }
 
 fn trusted(file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
-    let refuse = |cause: String| invalid("url", cause, "name a PEM file of authorities as sslrootcert");
-    let certificates: Vec<CertificateDer<'static>> = match file {
-        None => rustls_native_certs::load_native_certs().certs,
-        Some(path) => CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|_| refuse(format!("{} cannot be read as PEM", path.display())))?,
-    };
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(certificates);
-    if added == 0 {
-        return Err(refuse("there is no usable certificate authority".to_owned()));
-    }
-    Ok(roots)
+    authorities::trusted(file)
+        .map_err(|cause| invalid("url", cause, "name a PEM file of authorities as sslrootcert"))
 }
 
 impl<S> TlsConnect<S> for Tls

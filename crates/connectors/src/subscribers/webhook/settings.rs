@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -20,6 +19,7 @@ use super::connection::{Pool, Target};
 use super::read_back::ReadBack;
 use super::request::{Mode, Template};
 use super::signature::Key;
+use crate::authorities;
 use crate::descriptor::{ConfigError, Context};
 use crate::settings::{self, invalid};
 use crate::subscriber::Subscriber;
@@ -367,17 +367,6 @@ impl Url {
 }
 
 fn trusted(file: Option<&Path>) -> Result<RootCertStore, ConfigError> {
-    let refuse = |cause: String| invalid("tls_roots", cause, "name a PEM file of certificate authorities");
-    let certificates: Vec<CertificateDer<'static>> = match file {
-        None => rustls_native_certs::load_native_certs().certs,
-        Some(path) => CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|_| refuse(format!("{} cannot be read as PEM", path.display())))?,
-    };
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(certificates);
-    if added == 0 {
-        return Err(refuse("there is no usable certificate authority".to_owned()));
-    }
-    Ok(roots)
+    authorities::trusted(file)
+        .map_err(|cause| invalid("tls_roots", cause, "name a PEM file of certificate authorities"))
 }
