@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 use writ_engine::config::Scope;
-use writ_engine::handle::{Admitted, Intake};
+use writ_engine::handle::{Admitted, Intake, Submitted};
 use writ_model::code;
 use writ_model::time::Timestamp;
 use writ_model::verdict::{Reason, WithheldAs};
 
 use crate::problem::{Problem, shown};
 use crate::serve::Patience;
-use crate::{App, body};
+use crate::{App, body, causality as tokens};
 
 /// Takes one request of a push source. The answer comes after the sync.
 pub(crate) async fn take(
@@ -34,8 +34,10 @@ pub(crate) async fn take(
     let plain = plain_headers(&headers);
     let request = Intake { headers: &plain, body: &body, received_at: received_at() };
     let changes = entry.source.decode(&request)?;
-    let admitted = app.engine.submit(name, changes).await?;
-    answer(&admitted, entry.source.is_self_authenticating())
+    let Submitted { admitted, causality } = app.engine.submit(name, changes).await?;
+    let mut response = answer(&admitted, entry.source.is_self_authenticating())?;
+    response.headers_mut().insert(tokens::GIVEN, tokens::header(causality));
+    Ok(response)
 }
 
 fn plain_headers(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -55,6 +57,7 @@ fn answer(admitted: &[Admitted], is_webhook: bool) -> Result<Response, Problem> 
     match (admitted, is_webhook) {
         ([Admitted::Unmapped | Admitted::Misfit(_)], _) => return Err(unmapped()),
         ([Admitted::Conflict], false) => return Err(conflict()),
+        ([Admitted::Ahead(ahead_ms)], _) => return Err(ahead(*ahead_ms)),
         ([Admitted::Kept(id, kept, reason)], false) => return kept_alone(id, *kept, reason),
         _ => {}
     }
@@ -71,9 +74,9 @@ fn answer(admitted: &[Admitted], is_webhook: bool) -> Result<Response, Problem> 
 
 fn is_refused(admitted: &Admitted) -> bool {
     match admitted {
-        Admitted::Conflict | Admitted::Unmapped | Admitted::Misfit(_) => true,
+        Admitted::Conflict | Admitted::Ahead(_) | Admitted::Unmapped | Admitted::Misfit(_) => true,
         Admitted::Kept(_, kept, _) => *kept != WithheldAs::Held,
-        Admitted::Accepted(_) | Admitted::Duplicate | Admitted::Unchanged => false,
+        Admitted::Accepted(_) | Admitted::Duplicate | Admitted::Stale | Admitted::Unchanged => false,
     }
 }
 
@@ -82,6 +85,8 @@ fn is_new(admitted: &Admitted) -> bool {
         Admitted::Accepted(_) | Admitted::Kept(..) => true,
         Admitted::Duplicate
         | Admitted::Conflict
+        | Admitted::Stale
+        | Admitted::Ahead(_)
         | Admitted::Unchanged
         | Admitted::Unmapped
         | Admitted::Misfit(_) => false,
@@ -94,6 +99,15 @@ fn conflict() -> Problem {
         code::INTAKE_CONFLICT,
         "this id was used before for other content; nothing was stored",
         "give each change an id of its own",
+    )
+}
+
+fn ahead(ahead_ms: u64) -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        code::INTAKE_AHEAD,
+        format!("the event's clock is {ahead_ms} ms ahead of this machine's; nothing was stored"),
+        "set both machines' clocks, then send it again",
     )
 }
 
@@ -129,6 +143,8 @@ fn result(admitted: &Admitted) -> serde_json::Value {
         Admitted::Accepted(ids) => json!({ "result": "accepted", "event_ids": ids }),
         Admitted::Duplicate => json!({ "result": "duplicate" }),
         Admitted::Conflict => json!({ "result": "conflict" }),
+        Admitted::Stale => json!({ "result": "stale" }),
+        Admitted::Ahead(ahead_ms) => json!({ "result": "ahead", "ahead_ms": ahead_ms }),
         Admitted::Unchanged => json!({ "result": "unchanged" }),
         Admitted::Unmapped | Admitted::Misfit(_) => json!({ "result": "unmapped" }),
         Admitted::Kept(id, kept, reason) => {

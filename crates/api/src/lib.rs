@@ -5,6 +5,7 @@
 
 mod auth;
 mod body;
+mod causality;
 mod intake;
 mod metrics;
 mod operate;

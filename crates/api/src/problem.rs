@@ -91,7 +91,9 @@ impl From<EngineError> for Problem {
         let status = match error.code {
             code::SUBSCRIBER_UNKNOWN | code::REPLAY_UNKNOWN | code::HOLD_UNKNOWN => StatusCode::NOT_FOUND,
             code::REQUEST_INVALID | code::FILTER_INVALID => StatusCode::BAD_REQUEST,
-            code::REPLAY_REFUSED | code::REISSUE_REFUSED | code::NOT_PULLED => StatusCode::CONFLICT,
+            code::REPLAY_REFUSED | code::REISSUE_REFUSED | code::NOT_PULLED | code::TOKEN_FOREIGN => {
+                StatusCode::CONFLICT
+            }
             code::REQUEST_REUSED => StatusCode::UNPROCESSABLE_ENTITY,
             code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,
             code::INTAKE_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,

@@ -16,7 +16,7 @@ use writ_model::code;
 
 use crate::problem::{self, Problem};
 use crate::serve::Patience;
-use crate::{App, intake, operate, pull, read, replays, retention};
+use crate::{App, causality, intake, operate, pull, read, replays, retention};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/intake/{source}", Access::Source, || post(intake::take)),
     route("GET", "/v1/status", READ, || get(read::status)),
     route("GET", "/v1/events/{id}", READ, || get(read::event)),
+    route("GET", "/v1/causality/{token}", READ, || get(causality::seen)),
     route("GET", "/v1/subjects/{id}/events", READ, || get(read::subject)),
     route("GET", "/v1/withheld", READ, || get(read::withheld)),
     route("GET", "/v1/findings", READ, || get(read::findings)),
@@ -131,6 +132,9 @@ async fn admit(
     next: Next,
 ) -> Result<Response, Problem> {
     let caller = app.tokens.require(request.headers(), scope)?;
+    if scope == Scope::Read {
+        causality::wait(&app, request.headers()).await?;
+    }
     if scope == Scope::Operate && !app.engine.is_running() {
         return Err(stopping());
     }

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use writ_kernel::admission::StaleRule;
 use writ_kernel::dispatch::{answers, lane};
 use writ_model::guarantee::Guarantee;
-use writ_model::id::{SourceName, SubscriberName, TenantId};
+use writ_model::id::{Region, SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
 use writ_model::taxonomy::{ChangeType, PriorityClass};
 
@@ -20,6 +21,10 @@ pub mod rate;
 pub struct Config {
     /// Whose records these are.
     pub tenant: TenantId,
+    /// Where these changes enter, when the same records are captured in several places: each has a store of its
+    /// own, and events say what they have seen of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
     /// Where everything durable is.
     pub store: Store,
     /// The HTTP API and intake.
@@ -165,9 +170,20 @@ pub struct Source {
     /// Columns to change types.
     #[serde(default)]
     pub tables: Tables,
+    /// What becomes of pushed changes that are older than what was applied.
+    #[serde(default)]
+    pub stale: StaleRule,
+    /// How long the id of a pushed change is remembered: sent again within it, the change is a duplicate.
+    #[serde(default = "default_dedup_window")]
+    pub dedup_window: Period,
     /// The connector's own keys.
     #[serde(flatten)]
     pub connector: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Longer than any producer known to us repeats (Shopify: 48 hours).
+fn default_dedup_window() -> Period {
+    Period(Duration::from_secs(30 * 24 * 3600))
 }
 
 /// One subscriber.

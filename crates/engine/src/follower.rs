@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use writ_kernel::dispatch::{self, LaneId};
 use writ_kernel::route::Router;
 use writ_kernel::settle::{self, Open};
@@ -64,6 +65,8 @@ pub(crate) struct Follower {
     pub(crate) vault: SharedVault,
     pub(crate) checkpoint_every: Duration,
     pub(crate) janitor: Janitor,
+    /// Tells what derived state has reached.
+    pub(crate) applied: watch::Sender<Offset>,
     /// Everything below is in a published checkpoint.
     pub(crate) published: Offset,
 }
@@ -124,6 +127,7 @@ impl Follower {
             let applied = self.state.apply(&records, last.next());
             applied.map_err(|error| Failed::when("apply the log to state", error.code(), &error))?;
             metric::applied(last.next());
+            self.applied.send_replace(last.next());
         }
     }
 

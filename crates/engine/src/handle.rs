@@ -1,5 +1,6 @@
 //! The running engine, as the API and the command line use it.
 
+mod causality;
 mod replays;
 mod retention;
 
@@ -19,7 +20,8 @@ use writ_model::control::{DeadLetter, Withheld};
 use writ_model::delivery::Acknowledgement;
 use writ_model::finding::Finding;
 use writ_model::guarantee::Promise;
-use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName, TenantId};
+use writ_model::id::{EventId, Offset, SourceName, StoreId, SubjectId, SubscriberName, TenantId};
+use writ_model::lineage::{CausalityToken, Standing};
 use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 use writ_store::state::State;
@@ -40,6 +42,7 @@ pub use crate::hub::replays::{Ordered, ReplayRequest};
 pub use crate::replay::Plan;
 pub use crate::retention::{RetentionReport, SegmentReport};
 pub use crate::writer::Admitted;
+pub use causality::{Seen, SeenBy};
 pub use retention::HoldRequest;
 pub use writ_kernel::dispatch::replay::Act;
 
@@ -132,6 +135,13 @@ pub struct Trace {
     pub subject_id: SubjectId,
     /// Number in its slot.
     pub sequence: String,
+    /// Number among its subject's events.
+    pub subject_sequence: String,
+    /// Its logical clock.
+    pub lamport: String,
+    /// Stale, or concurrent with what was applied before it; absent when newer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
     /// When the source committed it.
     pub time: Timestamp,
     /// When Writ admitted it.
@@ -150,6 +160,15 @@ pub struct Trace {
     pub acknowledgements: BTreeMap<String, Acknowledgement>,
     /// The payload's key was destroyed.
     pub is_shredded: bool,
+}
+
+/// What became of pushed changes.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// In the order of the changes.
+    pub admitted: Vec<Admitted>,
+    /// Presented with a read, it is not answered from before these changes.
+    pub causality: CausalityToken,
 }
 
 /// A push source as the intake uses it.
@@ -178,6 +197,9 @@ pub(crate) struct Shared {
     pub(crate) cold: ColdReader,
     pub(crate) recall: Recall,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) store: StoreId,
+    /// What derived state has reached.
+    pub(crate) applied: watch::Receiver<Offset>,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) push: BTreeMap<SourceName, PushEntry>,
     pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
@@ -200,11 +222,7 @@ impl EngineHandle {
 
     /// Hands changes to the writer and waits for the sync. When it returns `Ok`, what was accepted survives a
     /// power cut. After an error all of it may be sent again: what was stored nevertheless is a duplicate then.
-    pub async fn submit(
-        &self,
-        source: SourceName,
-        changes: Vec<Change>,
-    ) -> Result<Vec<Admitted>, EngineError> {
+    pub async fn submit(&self, source: SourceName, changes: Vec<Change>) -> Result<Submitted, EngineError> {
         if !self.is_running() {
             return Err(busy("the engine is stopping"));
         }
@@ -212,7 +230,9 @@ impl EngineHandle {
         let submission = Submission { source, changes, progress: None, reply: Some(reply) };
         let queued = tokio::time::timeout(ROOM_WAIT, self.shared.writer.submit(submission, None)).await;
         queued.map_err(|_| busy("the intake is full"))?;
-        answer.await.map_err(|_| busy("the engine is stopping"))?
+        let stored = answer.await.map_err(|_| busy("the engine is stopping"))??;
+        let causality = CausalityToken { store: self.shared.store, through: stored.through };
+        Ok(Submitted { admitted: stored.admitted, causality })
     }
 
     /// Sources and lanes as they are now.
@@ -362,6 +382,9 @@ impl EngineHandle {
             source: event.header.source.to_string(),
             subject_id: event.header.subject_id,
             sequence: event.placement.sequence.to_string(),
+            subject_sequence: event.placement.ordinals.subject.to_string(),
+            lamport: event.placement.ordinals.lamport.to_string(),
+            standing: event.header.lineage.as_ref().and_then(|lineage| lineage.standing),
             time: event.header.time,
             recorded_at: event.header.recorded_at,
             class: event.decision.class.to_string(),

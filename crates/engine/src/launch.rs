@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use writ_connectors::subscriber::Sender;
-use writ_kernel::admission::{Clock as HybridClock, DRIFT_MAX, Sequencer};
+use writ_kernel::admission::{Clock as HybridClock, DRIFT_MAX, Sequencer, node};
 use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::dispatch::{self, Dispatch, LaneId};
 use writ_kernel::finding::Findings;
 use writ_kernel::gate::machine::{Config as GateConfig, Gate};
 use writ_kernel::route::Router;
 use writ_kernel::settle::Settlement;
-use writ_model::id::{Epoch, SourceName, TenantId};
+use writ_model::id::{Epoch, Offset, SourceName, TenantId};
 use writ_model::mapping::Tables;
 use writ_policy::Engine as Policy;
 use writ_schema::registry::Registry;
@@ -24,7 +25,7 @@ use writ_store::vault::TenantSecrets;
 use crate::assemble::LanePart;
 use crate::audit::AuditWriter;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::EngineError;
 use crate::follower::{Follower, Wake};
 use crate::handle::{Mailboxes, PushEntry, Shared};
@@ -40,22 +41,30 @@ use crate::retention::Keeper;
 use crate::retention::janitor::Janitor;
 use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
-use crate::writer::{FromHub, Pins, Taken, Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Pins, Taken, Terms, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
 /// Operators' requests in the queue.
 const COMMANDS: usize = 64;
 
-/// The clock's node number; one engine per store, so one node.
-const NODE: u16 = 0;
-
 /// How long the gate waits for a policy verdict.
-const POLICY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+const POLICY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The audit log's name: opaque, stable, one per tenant.
 pub(crate) fn origin(tenant: &TenantId) -> String {
     format!("writ.invalid/{tenant}/standard")
+}
+
+/// How each source's changes are taken.
+fn terms(config: &Config) -> BTreeMap<SourceName, Terms> {
+    let terms = |source: &config::Source| Terms { stale: source.stale, dedup_window: source.dedup_window.0 };
+    config.sources.iter().map(|(name, source)| (name.clone(), terms(source))).collect()
+}
+
+/// How long the pushed changes of each source are remembered.
+fn windows(config: &Config) -> Vec<(SourceName, Duration)> {
+    config.sources.iter().map(|(name, source)| (name.clone(), source.dedup_window.0)).collect()
 }
 
 /// Every channel between the workers, both ends.
@@ -95,6 +104,8 @@ pub(crate) struct Parts<'a> {
     cold: ColdReader,
     recall: Recall,
     keeper: Arc<Keeper>,
+    /// What derived state has reached.
+    applied: watch::Sender<Offset>,
     pub(crate) handle: WriterHandle,
 }
 
@@ -132,6 +143,7 @@ impl<'a> Parts<'a> {
         let handle = WriterHandle { work, room: Arc::new(Semaphore::new(room_max)), room_max };
         let origin = origin(&config.tenant);
         let clock = Clock::start();
+        let applied = watch::Sender::new(state.applied());
         let parts = Self {
             config,
             clock,
@@ -145,6 +157,7 @@ impl<'a> Parts<'a> {
             cold,
             recall,
             keeper,
+            applied,
             handle,
         };
         (parts, log)
@@ -171,8 +184,14 @@ impl<'a> Parts<'a> {
             router: Arc::clone(&self.router),
             vault: Arc::clone(&self.vault),
             checkpoint_every: self.config.attest.checkpoint_every.0,
-            janitor: Janitor::new(Arc::clone(&self.keeper), log.reader(), self.handle.clone()),
-            published: writ_model::id::Offset::ZERO,
+            janitor: Janitor::new(
+                Arc::clone(&self.keeper),
+                log.reader(),
+                self.handle.clone(),
+                windows(self.config),
+            ),
+            applied: self.applied.clone(),
+            published: Offset::ZERO,
         })
     }
 
@@ -240,6 +259,8 @@ impl<'a> Parts<'a> {
             cold: self.cold.clone(),
             recall: self.recall.clone(),
             keeper: Arc::clone(&self.keeper),
+            store: DeliveryKey::new(self.secrets.delivery_key).store_id(),
+            applied: self.applied.subscribe(),
             payloads: Arc::clone(&self.payloads),
             push,
             pull: BTreeMap::new(),
@@ -273,7 +294,10 @@ impl<'a> Parts<'a> {
         Ok(Writer {
             tenant: config.tenant.clone(),
             clock: self.clock,
-            hlc: HybridClock::new(NODE, floor.hlc_millis, DRIFT_MAX),
+            hlc: HybridClock::new(node(config.region.as_ref()), floor.hlc_millis, DRIFT_MAX),
+            lamport: floor.lamport,
+            region: config.region.clone(),
+            terms: terms(config),
             began: log.end(),
             latest: floor.latest,
             runtime,

@@ -10,6 +10,8 @@ use writ_model::id::Offset;
 pub const EVENTS_STORED: &str = "writ_events_stored_total";
 /// Changes that were duplicates, by source.
 pub const DUPLICATES: &str = "writ_changes_duplicate_total";
+/// Changes of an attribute group that were older than what was applied and gave no event, by source and change type.
+pub const STALE: &str = "writ_changes_stale_total";
 /// Events kept out of the stream, by what they were kept as.
 pub const WITHHELD: &str = "writ_events_withheld_total";
 /// Commits made.
@@ -106,6 +108,10 @@ pub(crate) fn stored(source: &str, change_type: &'static str) {
 
 pub(crate) fn duplicate(source: &str) {
     counter!(DUPLICATES, "source" => source.to_owned()).increment(1);
+}
+
+pub(crate) fn stale(source: &str, change_type: &'static str) {
+    counter!(STALE, "source" => source.to_owned(), "change_type" => change_type).increment(1);
 }
 
 pub(crate) fn withheld(kept_as: &'static str) {

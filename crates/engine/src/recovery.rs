@@ -10,6 +10,7 @@ use writ_kernel::dispatch::lane::Recovered;
 use writ_model::code;
 use writ_model::control::{ControlFact, Covered, Cursor, Rekeyed, ReplayProgress};
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
+use writ_model::lineage::Lamport;
 use writ_model::replay::ReplayOrder;
 use writ_model::time::Timestamp;
 use writ_store::error::StateError;
@@ -17,7 +18,7 @@ use writ_store::log::{Log, LogReader, Record};
 use writ_store::seal;
 use writ_store::seal::rekey::Move;
 use writ_store::state::State;
-use writ_store::vault::{FjallVault, Group, Purpose, Remember, TenantSecrets, Vault};
+use writ_store::vault::{FjallVault, Purpose, Remember, TenantSecrets, Vault};
 
 use crate::assemble::LanePart;
 use crate::error::EngineError;
@@ -91,18 +92,15 @@ fn remember(
     };
     let key_hash = hash(&private.key);
     let old_key_hash = private.old_key.as_ref().map(hash).filter(|old| *old != key_hash);
-    Ok(Some(Remember {
-        key_hash,
-        old_key_hash,
-        group: Some(Group { change_type: event.header.change_type, attributes: private.data.after }),
-    }))
+    let said = (private.data.after, private.version);
+    Ok(Some(Remember::of_event(header, event.ordinals.subject, said, key_hash, old_key_hash)))
 }
 
 pub(crate) fn moved(vault: &dyn Vault, fact: &Rekeyed) -> Result<Option<Remember>, EngineError> {
     let key = vault.key(fact.subject_id, fact.generation, Purpose::Evidence);
     let Some(key) = key.map_err(|error| failed("read a key", &error))? else { return Ok(None) };
     let Move { old, new } = Move::open(fact, &key).map_err(|error| failed("open a rekey", &error))?;
-    Ok(Some(Remember { key_hash: new, old_key_hash: Some(old), group: None }))
+    Ok(Some(Remember::moved(old, new)))
 }
 
 /// What the clocks of this run start above.
@@ -110,6 +108,8 @@ pub(crate) fn moved(vault: &dyn Vault, fact: &Rekeyed) -> Result<Option<Remember
 pub(crate) struct Floor {
     /// The largest hybrid clock value in the log.
     pub(crate) hlc_millis: u64,
+    /// The largest logical clock value in the log.
+    pub(crate) lamport: Lamport,
     /// The time of the log's last leaf.
     pub(crate) latest: Timestamp,
 }
@@ -121,7 +121,7 @@ pub(crate) fn clock_floor(log: &dyn Log) -> Result<Floor, EngineError> {
     let mut back = 1024;
     loop {
         let from = end.saturating_sub(back).max(start);
-        let (mut hlc_millis, mut last_leaf) = (0, Vec::new());
+        let (mut hlc_millis, mut lamport, mut last_leaf) = (0, Lamport::default(), Vec::new());
         let mut at = Offset(from);
         while at.0 < end {
             let records = read(reader.as_mut(), at)?;
@@ -129,14 +129,17 @@ pub(crate) fn clock_floor(log: &dyn Log) -> Result<Floor, EngineError> {
             at = last.next();
             for record in records {
                 match record {
-                    Record::Event(event) => hlc_millis = hlc_millis.max(event.header.hlc.millis),
+                    Record::Event(event) => {
+                        hlc_millis = hlc_millis.max(event.header.hlc.millis);
+                        lamport = lamport.max(event.ordinals.lamport);
+                    }
                     Record::Leaf(_, _, bytes) => last_leaf = bytes,
                     Record::Fact(..) => {}
                 }
             }
         }
         if hlc_millis > 0 || from == start {
-            return Ok(Floor { hlc_millis, latest: time_of(&last_leaf) });
+            return Ok(Floor { hlc_millis, lamport, latest: time_of(&last_leaf) });
         }
         back *= 8;
     }

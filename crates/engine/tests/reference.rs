@@ -17,6 +17,7 @@ fn whole() -> Config {
         "retention": { "classes": [{
             "name": "mail", "keep": "24h", "change_types": ["email"], "priority": "standard",
         }] },
+        "region": "eu",
         "schemas": "schemas",
         "policies": "policies",
         "sources": { "shop": {

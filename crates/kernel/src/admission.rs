@@ -4,16 +4,19 @@
 mod clock;
 mod dedup;
 mod sequencer;
+mod standing;
 mod tally;
 
-pub use clock::{Clock, ClockError, DRIFT_MAX};
-pub use dedup::{Pushed, Read, pushed, read};
+pub use clock::{Clock, ClockError, DRIFT_MAX, count, node};
+pub use dedup::{Pushed, Read, is_remembered, pushed, read};
 pub use sequencer::Sequencer;
+pub use standing::{Course, NEVER_DROPPED, StaleRule, is_whole, lineage, standing};
 pub use tally::{Fate, Tally};
 
 use writ_model::change::{Change, Detected};
 use writ_model::envelope::{ClearHeader, Envelope, EventData, PrivatePart};
 use writ_model::id::{EventId, Generation, Slot, SubjectId, TenantId};
+use writ_model::lineage::Lineage;
 use writ_model::time::{Hlc, Timestamp};
 
 /// What an envelope needs beside the change and what was detected in it.
@@ -37,6 +40,8 @@ pub struct Admission<'a> {
     pub recorded_at: Timestamp,
     /// Major version of the schema in force for the change type.
     pub schema_major: u32,
+    /// From [`lineage`].
+    pub lineage: Option<Lineage>,
 }
 
 /// Puts an envelope together: routing attributes into the clear header, everything that names or links a
@@ -58,6 +63,7 @@ pub fn assemble(change: &Change, detected: Detected, admission: &Admission<'_>) 
         schema_major: admission.schema_major,
         location: detected.location,
         locale: detected.locale,
+        lineage: admission.lineage.clone(),
     };
     let data = EventData {
         key: change.key.0.clone(),
@@ -74,6 +80,8 @@ pub fn assemble(change: &Change, detected: Detected, admission: &Admission<'_>) 
         transaction: change.transaction.clone(),
         producer_id: change.producer_id.clone(),
         causation_id: admission.causation_id,
+        correlation_id: change.claim.correlation.clone(),
+        version: change.claim.version.clone(),
         data,
     };
     Envelope { header, private }

@@ -219,6 +219,8 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use writ_model::lineage::Claim;
+
     use super::*;
 
     const KEY: Key = [7; 32];
@@ -242,6 +244,7 @@ mod tests {
             old_key: None,
             before: None,
             after: Some(Image([("email".to_owned(), Field::Seen(Value::Text("a@b.example".into())))].into())),
+            claim: Claim::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Incarnation, Position, RecordKey, SourceName};
+use crate::lineage::Claim;
 use crate::taxonomy::{ChangeType, Entity, Operation};
 use crate::time::Timestamp;
 use crate::value::{Attributes, Image};
@@ -50,6 +51,8 @@ pub struct Change {
     pub before: Option<Image>,
     /// The row after, as far as the source sent it.
     pub after: Option<Image>,
+    /// What its producer says of its place among others.
+    pub claim: Claim,
 }
 
 /// One typed change. One row change gives as many as it touches change types; they share a causation id.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::envelope::{ClearHeader, PrivatePart};
 use crate::id::Sequence;
+use crate::lineage::{Lineage, Ordinals};
 use crate::taxonomy::{PriorityClass, event_type};
 
 /// One CloudEvent. Attribute values are text, as every binding carries them.
@@ -45,6 +46,8 @@ pub struct Placement {
     pub sequence: Sequence,
     /// Stream inside the slot.
     pub class: PriorityClass,
+    /// The other orders that it has a number in.
+    pub ordinals: Ordinals,
 }
 
 impl CloudEvent {
@@ -52,6 +55,9 @@ impl CloudEvent {
     pub fn from_event(header: &ClearHeader, private: &PrivatePart, placement: Placement) -> Self {
         let mut event = Self::without_data(header, placement);
         event.extensions.insert("causationid".to_owned(), private.causation_id.to_string());
+        if let Some(correlation) = &private.correlation_id {
+            event.extensions.insert("correlationid".to_owned(), correlation.clone());
+        }
         Self {
             subject: Some(format!("{}/{}", header.entity, private.key.reveal())),
             data_content_type: Some("application/json".to_owned()),
@@ -78,12 +84,20 @@ impl CloudEvent {
         set("priorityclass", placement.class.to_string());
         set("partitionkey", header.subject_id.to_string());
         set("hlc", header.hlc.to_string());
+        set("lamport", placement.ordinals.lamport.to_string());
+        set("subjectsequence", placement.ordinals.subject.to_string());
         set("generation", header.generation.to_string());
         set("tenant", header.tenant.to_string());
         set("operation", header.operation.to_string());
         set("recordedtime", header.recorded_at.to_string());
         header.location.iter().for_each(|l| set("location", l.clone()));
         header.locale.iter().for_each(|l| set("locale", l.clone()));
+        if let Some(Lineage { standing, vector }) = &header.lineage {
+            standing.iter().for_each(|standing| set("standing", standing.as_str().to_owned()));
+            if !vector.is_empty() {
+                set("versionvector", vector.to_string());
+            }
+        }
         Self {
             id: header.event_id.to_string(),
             source: format!("/writ/{}/{}", header.tenant, header.source),

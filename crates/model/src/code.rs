@@ -61,6 +61,7 @@ codes! {
     INTAKE_BUSY = "WRIT-3007", "the engine cannot take more at the moment";
     INTAKE_TOPIC = "WRIT-3008", "the webhook topic is not mapped";
     INTAKE_INCOMPLETE = "WRIT-3009", "the request did not arrive whole";
+    INTAKE_AHEAD = "WRIT-3010", "the producer's clock is ahead of this one";
 
     GATE_SCHEMA = "WRIT-4001", "the event does not fit its schema";
     GATE_CARD_NUMBER = "WRIT-4002", "the event holds a card number";
@@ -117,4 +118,6 @@ codes! {
     DRAIN_EXPIRED = "WRIT-8003", "the drain did not finish in time";
     NOT_FOUND = "WRIT-8004", "there is nothing at this path";
     REQUEST_INVALID = "WRIT-8005", "the request cannot be carried out as it is";
+    TOKEN_FOREIGN = "WRIT-8006", "the causality token is not of this store";
+    NOT_CAUGHT_UP = "WRIT-8007", "reads do not show the write yet";
 }

@@ -32,6 +32,8 @@ pub enum ControlFact {
     Intake(IntakeSeen),
     /// An event that did not enter the stream.
     Withheld(Withheld),
+    /// A change of an attribute group gave no event, because it is older than what was applied.
+    Stale(StaleDropped),
     /// A lane's cursor.
     Cursor(Cursor),
     /// Events that settled at one subscriber.
@@ -139,6 +141,22 @@ pub struct Withheld {
     /// The sealed private part as base64, where it may be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
+}
+
+/// A change of one attribute group that was dropped as stale. Its data is not kept: newer data of the same
+/// attributes is in the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaleDropped {
+    /// The id that its event would have had.
+    pub event_id: EventId,
+    /// Where it came from.
+    pub source: SourceName,
+    /// What it was about.
+    pub change_type: ChangeType,
+    /// Whom it was about, under the internal id.
+    pub subject_id: SubjectId,
+    /// When it was judged.
+    pub at: Timestamp,
 }
 
 /// A subscriber's position: everything up to the watermark is settled, and beyond it the ranges in `done`.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{
     EventId, Generation, Incarnation, Position, RecordKey, Slot, SourceName, SubjectId, TenantId,
 };
+use crate::lineage::{Lineage, SourceVersion};
 use crate::taxonomy::{ChangeType, Entity, Operation};
 use crate::time::{Hlc, Timestamp};
 use crate::value::Attributes;
@@ -47,6 +48,9 @@ pub struct ClearHeader {
     /// Language tag, where mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// Where it stands among others, where there is something to say (ADR 0035).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
 }
 
 /// What is sealed under the subject's content key before it touches a disk.
@@ -71,6 +75,12 @@ pub struct PrivatePart {
     pub producer_id: Option<String>,
     /// Shared by all events of one row change.
     pub causation_id: EventId,
+    /// Shared by the events of one business transaction, as its producer says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// How new its producer says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<SourceVersion>,
     /// The change itself.
     pub data: EventData,
 }

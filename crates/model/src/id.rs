@@ -78,6 +78,10 @@ name_type!(
     /// A configured subscriber.
     SubscriberName
 );
+name_type!(
+    /// A capture region: where changes enter Writ. Each has a store of its own.
+    Region
+);
 
 macro_rules! bytes_id {
     ($(#[$doc:meta])* $name:ident, $len:literal) => {

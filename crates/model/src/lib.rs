@@ -12,6 +12,8 @@ pub mod taxonomy;
 
 pub mod change;
 
+pub mod lineage;
+
 pub mod mapping;
 
 pub mod envelope;

@@ -101,6 +101,32 @@ impl fmt::Display for Hlc {
     }
 }
 
+/// A text that is not a hybrid clock value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a hybrid clock value: expected `millis-counter-node`")]
+pub struct HlcError;
+
+impl std::str::FromStr for Hlc {
+    type Err = HlcError;
+    fn from_str(text: &str) -> Result<Self, HlcError> {
+        let mut parts = text.split('-');
+        let (Some(millis), Some(counter), Some(node), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(HlcError);
+        };
+        let is_plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if ![millis, counter, node].into_iter().all(is_plain) {
+            return Err(HlcError);
+        }
+        Ok(Self {
+            millis: millis.parse().map_err(|_| HlcError)?,
+            counter: u32::from_str_radix(counter, 16).map_err(|_| HlcError)?,
+            node: u16::from_str_radix(node, 16).map_err(|_| HlcError)?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +145,7 @@ mod tests {
         let early = Hlc { millis: 9, counter: 255, node: 9 };
         let late = Hlc { millis: 10, counter: 0, node: 0 };
         assert!(early < late && early.to_string() < late.to_string());
+        assert_eq!((early.to_string().parse(), late.to_string().parse()), (Ok(early), Ok(late)));
+        assert!(["", "1-2", "1-2-3-4", "+1-2-3", "x-2-3"].iter().all(|bad| bad.parse::<Hlc>().is_err()));
     }
 }

@@ -11,7 +11,6 @@ use writ_model::envelope::{ClearHeader, PrivatePart};
 use writ_model::id::{EventId, Position, RecordKey, SubjectId};
 use writ_model::taxonomy::ChangeType;
 use writ_model::value::Attributes;
-use writ_store::vault::Group;
 
 use crate::tenant::Tenant;
 
@@ -106,8 +105,10 @@ impl Model {
         }
         self.follow_key(moved.take(), change);
         if let Some(known) = self.known.get_mut(&change.key) {
-            let group = Group { change_type: one.change_type, attributes: one.after.clone() };
-            group.put_into(&mut known.groups);
+            match &one.after {
+                Some(after) => drop(known.groups.insert(one.change_type, after.clone())),
+                None => drop(known.groups.remove(&one.change_type)),
+            }
         }
         Ok(())
     }

@@ -7,11 +7,12 @@ use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_model::control::{ControlFact, Rekeyed};
 use writ_model::id::{Offset, SubjectId};
+use writ_model::lineage::Lamport;
 use writ_store::log::{Record, StoredEvent};
 use writ_store::seal;
 use writ_store::seal::rekey::Move;
 use writ_store::state::State;
-use writ_store::vault::{Group, Purpose, Remember, Vault};
+use writ_store::vault::{Purpose, Remember, Vault};
 
 use crate::bug::Bug;
 use crate::model::Stretch;
@@ -100,11 +101,9 @@ impl World {
         let private = self.open_event(event)?;
         let key_hash = self.key_hash(&private.key);
         let old_key_hash = private.old_key.as_ref().map(|key| self.key_hash(key));
-        Ok(Remember {
-            key_hash,
-            old_key_hash: old_key_hash.filter(|old| *old != key_hash),
-            group: Some(Group { change_type: event.header.change_type, attributes: private.data.after }),
-        })
+        let old = old_key_hash.filter(|old| *old != key_hash);
+        let said = (private.data.after, private.version);
+        Ok(Remember::of_event(&event.header, event.ordinals.subject, said, key_hash, old))
     }
 
     fn moved(&self, fact: &Rekeyed) -> Result<Remember, String> {
@@ -113,7 +112,7 @@ impl World {
             return Err(format!("the evidence key of {} is not in the vault", fact.subject_id));
         };
         let Move { old, new } = Move::open(fact, &key).map_err(|error| format!("rekey: {error}"))?;
-        Ok(Remember { key_hash: new, old_key_hash: Some(old), group: None })
+        Ok(Remember::moved(old, new))
     }
 
     /// Brings everything derived up to the log's end, and says what a new writer begins with.
@@ -132,7 +131,17 @@ impl World {
             clock_floor,
             covered: covered.filter(|_| self.bug != Some(Bug::CoveredForgotten)),
             accounting: accounted.map_or(0, |one| one.seq),
+            lamport: self.lamport(),
         })
+    }
+
+    /// The logical clock of the log's last event.
+    fn lamport(&self) -> Lamport {
+        let last = self.history.iter().rev().find_map(|record| match record {
+            Record::Event(event) => Some(event.ordinals.lamport),
+            Record::Fact(..) | Record::Leaf(..) => None,
+        });
+        last.unwrap_or_default()
     }
 
     /// The clock value of the log's last event.

@@ -9,6 +9,7 @@ use writ_kernel::route::Router;
 use writ_model::control::{ControlFact, Cursor};
 use writ_model::delivery::SettledAs;
 use writ_model::id::{EventId, Offset, Position, Sequence, Slot, SubjectId};
+use writ_model::lineage::{Lamport, Ordinals, SubjectSequence};
 use writ_model::time::Hlc;
 use writ_store::log::{Record, StoredEvent};
 
@@ -55,6 +56,8 @@ pub(crate) struct Reference {
     ids: BTreeSet<EventId>,
     tails: BTreeMap<Slot, Sequence>,
     hlc: Hlc,
+    subjects: BTreeMap<SubjectId, SubjectSequence>,
+    lamport: Lamport,
     pub(crate) progress: Position,
     pub(crate) covered: Position,
     pub(crate) accounting: u64,
@@ -114,9 +117,28 @@ impl Reference {
             return Err(format!("the clock of the event at {} went back", event.offset));
         }
         self.hlc = header.hlc;
+        self.check_ordinals(event)?;
         self.by_intent.insert(event.intent_index, event.offset);
         let lanes = self.router.matches(header, event.decision.class).collect();
         self.events.insert(event.offset, Event { stored: event.clone(), intent: None, lanes });
+        Ok(())
+    }
+
+    /// A subject's events are numbered without gaps, and the logical clock grows with every event.
+    fn check_ordinals(&mut self, event: &StoredEvent) -> Result<(), String> {
+        let Ordinals { subject, lamport } = event.ordinals;
+        let last = self.subjects.entry(event.header.subject_id).or_default();
+        if subject != last.next() {
+            return Err(format!(
+                "the event at {} is number {subject} of its subject, after {last}",
+                event.offset
+            ));
+        }
+        *last = subject;
+        if lamport <= self.lamport {
+            return Err(format!("the logical clock of the event at {} went back", event.offset));
+        }
+        self.lamport = lamport;
         Ok(())
     }
 
@@ -196,6 +218,7 @@ impl Reference {
             ControlFact::Finalised(finalised) => self.finalised.extend(&finalised.offsets),
             ControlFact::Accounted(_)
             | ControlFact::Intake(_)
+            | ControlFact::Stale(_)
             | ControlFact::Lane(_)
             | ControlFact::Replay(_)
             | ControlFact::BranchDecided(_)

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use writ_model::change::{Change, RowChange};
 use writ_model::control::SourceProgress;
 use writ_model::id::Position;
+use writ_model::lineage::Claim;
 use writ_model::time::Timestamp;
 use writ_model::value::{Field, Image, Value};
 
@@ -64,6 +65,7 @@ impl Upstream {
                 old_key: None,
                 before: None,
                 after: None,
+                claim: Claim::default(),
             };
             let change = self.edit(chance, options, change);
             self.changes.push(change);

@@ -20,6 +20,7 @@ use writ_model::envelope::{ClearHeader, Envelope, EventData, PrivatePart};
 use writ_model::id::{
     Generation, Incarnation, Position, RecordKey, Sequence, Slot, SourceName, SubjectId, TenantId,
 };
+use writ_model::lineage::Ordinals;
 use writ_model::taxonomy::{ChangeType, Entity, Operation};
 use writ_model::time::{Hlc, Timestamp};
 use writ_model::value::Value;
@@ -153,6 +154,7 @@ fn work(cleared: &Cleared, group: u64, commits: u64) -> Vec<Commit> {
         NewEvent {
             sealed: seal(cleared.clone(), &key, nonce).expect("seals"),
             sequence: Sequence(sequence),
+            ordinals: Ordinals::default(),
             settle_by: Timestamp(1_764_000_600_000_000),
             intent: vec![b'x'; LEAF_BYTES],
         }
@@ -211,6 +213,7 @@ fn envelope(number: u64) -> Envelope {
         schema_major: 1,
         location: None,
         locale: None,
+        lineage: None,
     };
     let text = Value::Text("ada".repeat(TEXT_BYTES / 3));
     let private = PrivatePart {
@@ -222,6 +225,8 @@ fn envelope(number: u64) -> Envelope {
         transaction: None,
         producer_id: None,
         causation_id: event_id,
+        correlation_id: None,
+        version: None,
         data: EventData {
             key: vec!["17".to_owned()],
             before: None,

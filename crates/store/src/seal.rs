@@ -9,6 +9,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use writ_kernel::gate::Cleared;
 use writ_model::envelope::{ClearHeader, PrivatePart};
 use writ_model::id::{Generation, SubjectId};
+use writ_model::lineage::{Lineage, Standing};
 use writ_model::verdict::Decision;
 use zeroize::Zeroize;
 
@@ -155,7 +156,8 @@ fn seal_part(
 }
 
 /// The associated data of a part: tag, the key's name, then every header field in declaration order, each
-/// as a big-endian length and its text. Length-prefixed, so that no two headers give the same bytes.
+/// as a big-endian length and its text; a lineage follows only where there is one. Length-prefixed, so that no two
+/// headers give the same bytes.
 fn part_context(
     header: &ClearHeader,
     subject_id: SubjectId,
@@ -179,6 +181,7 @@ fn part_context(
         schema_major,
         location,
         locale,
+        lineage,
     } = header;
     let mut context = Context(PART_CONTEXT.to_vec());
     context.push(&subject_id.0);
@@ -199,6 +202,10 @@ fn part_context(
     context.push(&schema_major.to_be_bytes());
     context.push_optional(location.as_deref());
     context.push_optional(locale.as_deref());
+    if let Some(Lineage { standing, vector }) = lineage {
+        context.push_optional(standing.map(Standing::as_str));
+        context.push(vector.to_string().as_bytes());
+    }
     context.0
 }
 
@@ -250,6 +257,8 @@ mod tests {
             transaction: None,
             producer_id: None,
             causation_id: sample::event_id(0),
+            correlation_id: None,
+            version: None,
             data: EventData {
                 key: vec!["17".to_owned()],
                 before: None,
@@ -286,7 +295,7 @@ mod tests {
     #[test]
     fn a_part_does_not_open_under_another_events_header() {
         let (header, _, part) = sealed();
-        let moved: [fn(&mut ClearHeader); 15] = [
+        let moved: [fn(&mut ClearHeader); 17] = [
             |h| h.event_id = sample::header(2).event_id,
             |h| h.tenant = writ_model::id::TenantId::new("other").unwrap(),
             |h| h.source = writ_model::id::SourceName::new("other").unwrap(),
@@ -302,6 +311,8 @@ mod tests {
             |h| h.schema_major += 1,
             |h| h.location = Some("berlin".into()),
             |h| h.locale = None,
+            |h| h.lineage = Some(Lineage { standing: Some(Standing::Stale), ..Lineage::default() }),
+            |h| h.lineage = Some(Lineage::default()),
         ];
         for (field, change) in moved.into_iter().enumerate() {
             let mut other = header.clone();

@@ -14,6 +14,7 @@ const EXPECTED: &[(&str, &str, Access)] = &[
     ("POST", "/v1/intake/{source}", Access::Source),
     ("GET", "/v1/status", Access::Scope(Scope::Read)),
     ("GET", "/v1/events/{id}", Access::Scope(Scope::Read)),
+    ("GET", "/v1/causality/{token}", Access::Scope(Scope::Read)),
     ("GET", "/v1/subjects/{id}/events", Access::Scope(Scope::Read)),
     ("GET", "/v1/withheld", Access::Scope(Scope::Read)),
     ("GET", "/v1/findings", Access::Scope(Scope::Read)),
@@ -48,7 +49,11 @@ const TOKENS: &[(&str, Scope)] = &[
 
 /// The path with something in the place of every parameter.
 fn filled(path: &str) -> String {
-    let path = path.replace("{source}", "events").replace("{subject}", "00").replace("{id}", "00");
+    let path = path
+        .replace("{source}", "events")
+        .replace("{subject}", "00")
+        .replace("{id}", "00")
+        .replace("{token}", "w1");
     if path.ends_with("/events") || path.contains("/leases/") {
         let path = path.replace("{name}", "till").replace("{lease}", "1.1");
         return if path.ends_with("/events") { path + "?wait=0s" } else { path };

@@ -10,6 +10,7 @@ mod init;
 mod replay;
 mod retention;
 mod run;
+mod seen;
 mod status;
 mod trace;
 
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Findings(findings::Arguments),
     /// Show the life of one event or subject
     Trace(trace::Arguments),
+    /// Show which subscribers have seen a write, or wait until they have
+    Seen(seen::Arguments),
     /// Deliver selected events of the log to one subscriber again
     Replay(replay::Arguments),
     /// Show what would leave the log, and why the rest stays
@@ -77,6 +80,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Trace(arguments) => block_on(trace::run(arguments)),
+        Command::Seen(arguments) => block_on(seen::run(arguments)),
         Command::Replay(arguments) => block_on(replay::run(arguments)),
         Command::Retention(arguments) => block_on(retention::run(arguments)),
         Command::Hold(arguments) => block_on(hold::run(arguments)),

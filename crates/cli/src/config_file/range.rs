@@ -27,6 +27,9 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Mistake> {
     found.retention(&config.retention);
     found.api(&config.api);
     config.api.tokens.iter().for_each(|token| found.consumer(token, config));
+    for (name, source) in &config.sources {
+        found.period(&format!("sources.{name}.dedup_window"), source.dedup_window, HOUR..=365 * DAY);
+    }
     for (name, subscriber) in &config.subscribers {
         found.delivery(&format!("subscribers.{name}.delivery"), &subscriber.delivery);
     }

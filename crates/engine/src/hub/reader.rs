@@ -210,7 +210,11 @@ impl Shared {
         let lanes = wanted(&self.router, &stored.header, stored.decision.class);
         Ok(Event {
             offset: stored.offset,
-            placement: Placement { sequence: stored.sequence, class: stored.decision.class },
+            placement: Placement {
+                sequence: stored.sequence,
+                class: stored.decision.class,
+                ordinals: stored.ordinals,
+            },
             header: stored.header,
             decision: stored.decision,
             intent_index: stored.intent_index,

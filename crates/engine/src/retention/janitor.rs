@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use writ_model::code;
-use writ_model::id::Offset;
+use writ_model::id::{Offset, SourceName};
+use writ_model::time::Timestamp;
 use writ_store::log::{LogReader, Record};
 use writ_store::state::State;
 
@@ -27,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Bytes of log whose rows are forgotten in one step.
 const STEP_BYTES: usize = 1 << 20;
 
+/// Pushed changes of one source that are forgotten in one step.
+const TAKEN_STEP: usize = 1024;
+
 /// Owned by the follower.
 pub(crate) struct Janitor {
     keeper: Arc<Keeper>,
@@ -37,12 +41,20 @@ pub(crate) struct Janitor {
     forgotten: Offset,
     /// The writer was asked to remove what is below.
     asked: Offset,
+    /// How long the pushed changes of each source are remembered.
+    windows: Vec<(SourceName, Duration)>,
+    let_go: Instant,
 }
 
 impl Janitor {
-    pub(crate) fn new(keeper: Arc<Keeper>, log: Box<dyn LogReader>, writer: WriterHandle) -> Self {
-        let looked = Instant::now();
-        Self { keeper, log, writer, looked, forgotten: Offset::ZERO, asked: Offset::ZERO }
+    pub(crate) fn new(
+        keeper: Arc<Keeper>,
+        log: Box<dyn LogReader>,
+        writer: WriterHandle,
+        windows: Vec<(SourceName, Duration)>,
+    ) -> Self {
+        let (looked, forgotten, asked) = (Instant::now(), Offset::ZERO, Offset::ZERO);
+        Self { keeper, log, writer, looked, forgotten, asked, windows, let_go: looked }
     }
 
     /// The follower's word: everything below is durable outside of the log.
@@ -52,7 +64,8 @@ impl Janitor {
 
     /// Takes one small step. Called by the thread that applies, when it has applied what is committed.
     pub(crate) fn step(&mut self, state: &dyn State) {
-        if let Err(error) = self.try_step(state) {
+        let stepped = self.try_step(state).and_then(|()| self.let_go(state));
+        if let Err(error) = stepped {
             let remedy = "check the disk; the log is kept until this works";
             let error = EngineError::new(code::RETENTION_FAILED, "shorten the log", error, remedy);
             tracing::error!(code = error.code.id, error = %error, "retention failed");
@@ -73,6 +86,24 @@ impl Janitor {
         let judged = self.keeper.judge(self.log.as_mut(), state, Extent::Prefix, clock::wall())?;
         if let Some(before) = would_start(&judged) {
             self.writer.send(Work::Retire { before, as_of });
+        }
+        Ok(())
+    }
+
+    /// Lets pushed changes go whose window is over. The writer asks nothing of them any more.
+    fn let_go(&mut self, state: &dyn State) -> Result<(), KeeperError> {
+        if self.let_go.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        let now = clock::wall();
+        let mut is_done = true;
+        for (source, window) in &self.windows {
+            let window = i64::try_from(window.as_micros()).unwrap_or(i64::MAX);
+            let before = Timestamp(now.0.saturating_sub(window));
+            is_done &= state.forget_taken(source, before, TAKEN_STEP)? < TAKEN_STEP;
+        }
+        if is_done {
+            self.let_go = Instant::now();
         }
         Ok(())
     }

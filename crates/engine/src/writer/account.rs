@@ -54,7 +54,7 @@ impl Writer {
             covered: tally.covered(),
             accepted: accepted.into_iter().collect::<BTreeMap<_, _>>(),
             duplicate: tally.duplicate,
-            stale: 0,
+            stale: tally.stale,
             unchanged: tally.silent,
             held: tally.held,
             quarantined: tally.quarantined,

@@ -1,12 +1,13 @@
 //! Is this change new, whose is it, and what was detected in it? Looks up what the kernel's functions need
 //! and passes it on; deciding the detected events is `decide.rs`.
 
-use writ_kernel::admission::{self, Fate, Pushed, Read};
+use writ_kernel::admission::{self, ClockError, Fate, Pushed, Read};
 use writ_kernel::detect;
 use writ_kernel::identity::{self, Origin};
 use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen};
 use writ_model::id::{EventId, Generation, KeyHash, RecordKey, SubjectId};
+use writ_model::lineage::{SubjectSequence, Versions};
 use writ_model::mapping::TableMapping;
 use writ_model::time::Timestamp;
 use writ_store::vault::{Subject, SubjectKey};
@@ -61,6 +62,9 @@ impl Writer {
         if let Some(known) = self.was_pushed(batch, change, &found)? {
             return Ok((known, Fate::Duplicate));
         }
+        if let Some(ahead_ms) = self.receive(change) {
+            return Ok((Admitted::Ahead(ahead_ms), Fate::Refused));
+        }
         let detected = match detect::detect(&mapping, change, &found.subject.last_known) {
             Ok(detected) => detected,
             Err(error) => {
@@ -78,13 +82,26 @@ impl Writer {
         Ok((admitted, fate))
     }
 
+    /// Takes in the clocks that a producer claims; `Some`: by how many milliseconds its clock is too far ahead.
+    fn receive(&mut self, change: &Change) -> Option<u64> {
+        let claim = &change.claim;
+        let now = self.stamp();
+        if let Some(remote) = claim.hlc
+            && let Err(ClockError::Drift { ahead_ms, .. }) = self.hlc.receive(remote, now, u64::MAX)
+        {
+            return Some(ahead_ms);
+        }
+        self.lamport = self.lamport.max(claim.lamport.unwrap_or_default());
+        None
+    }
+
     fn was_read(&self, batch: &Batch, change: &Change) -> bool {
         let covered = batch.covered.get(&change.source).or_else(|| self.covered.get(&change.source));
         change.producer_id.is_none() && admission::read(covered, change) == Read::Duplicate
     }
 
     fn was_pushed(
-        &self,
+        &mut self,
         batch: &Batch,
         change: &Change,
         found: &Found,
@@ -97,6 +114,8 @@ impl Writer {
             Some(seen) => Some(seen.clone()),
             None => self.state.intake(id).map_err(|error| super::failure::state_failed(&error))?,
         };
+        let (now, window) = (self.stamp(), self.terms[&change.source].dedup_window);
+        let seen = seen.filter(|seen| admission::is_remembered(seen, now, window));
         let hash = seen.as_ref().and_then(|seen| comparable(seen, found, change));
         Ok(match admission::pushed(seen.as_ref(), hash.as_deref()) {
             Pushed::Accepted => None,
@@ -116,6 +135,8 @@ impl Writer {
             Admitted::Kept(..) => 1,
             Admitted::Duplicate
             | Admitted::Conflict
+            | Admitted::Stale
+            | Admitted::Ahead(_)
             | Admitted::Unchanged
             | Admitted::Unmapped
             | Admitted::Misfit(_) => 0,
@@ -170,6 +191,8 @@ impl Writer {
             subject_id: SubjectId(super::random()?),
             generation: Generation::FIRST,
             last_known: std::collections::BTreeMap::new(),
+            versions: Versions::default(),
+            sequence: SubjectSequence::default(),
             is_erased: false,
             content: Some(SubjectKey(super::random()?)),
             evidence: Some(SubjectKey(super::random()?)),

@@ -11,17 +11,19 @@ use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
 use writ_model::delivery::AttemptId;
 use writ_model::id::{EventId, KeyHash, Offset, SourceName};
+use writ_model::lineage::Ordinals;
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
-use super::{Admitted, Run};
+use super::{Admitted, Run, Stored};
 use crate::error::EngineError;
 
 /// Where a push waits for its answer.
-pub(super) type Reply = oneshot::Sender<Result<Vec<Admitted>, EngineError>>;
+pub(super) type Reply = oneshot::Sender<Result<Stored, EngineError>>;
 
 /// A cleared event with the keys it will be sealed under.
 pub(super) struct Pending {
     pub(super) cleared: Cleared,
+    pub(super) ordinals: Ordinals,
     pub(super) content: SubjectKey,
     pub(super) evidence: SubjectKey,
 }
@@ -141,9 +143,7 @@ impl Batch {
     /// follow see it.
     pub(super) fn remember(&mut self, subject: &Subject, change: Remember) -> Subject {
         let mut subject = subject.clone();
-        if let Some(group) = change.group.clone() {
-            group.put_into(&mut subject.last_known);
-        }
+        change.put_into(&mut subject);
         if let Some(old) = change.old_key_hash {
             self.overlay.insert(old, None);
             self.given_away.insert(old);

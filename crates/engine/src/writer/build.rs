@@ -7,7 +7,6 @@ use writ_attest::leaf::EventFacts;
 use writ_kernel::route::Router;
 use writ_model::cloudevent::Placement;
 use writ_model::envelope::Envelope;
-use writ_model::id::Sequence;
 use writ_model::time::Timestamp;
 use writ_model::verdict::Decision;
 use writ_store::log::{Appended, Commit, NewEvent};
@@ -33,7 +32,7 @@ pub(super) struct Decoded(Vec<Unplaced>);
 struct Unplaced {
     envelope: Envelope,
     decision: Decision,
-    sequence: Sequence,
+    placement: Placement,
     settle_by: Timestamp,
     bytes: u32,
     facts: EventFacts,
@@ -59,7 +58,7 @@ impl Writer {
     }
 
     fn place(&mut self, pending: Pending) -> Result<(NewEvent, Unplaced), EngineError> {
-        let Pending { cleared, content, evidence } = pending;
+        let Pending { cleared, ordinals, content, evidence } = pending;
         let envelope = cleared.envelope().clone();
         let decision = cleared.decision().clone();
         let sequence = self.sequencer.give(envelope.header.slot);
@@ -69,8 +68,9 @@ impl Writer {
         let sealed = seal::seal(cleared, &content, random()?).map_err(|error| seal_failed(&error))?;
         let bytes: usize = sealed.parts().iter().map(|part| part.ciphertext.len()).sum();
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let event = NewEvent { sealed, sequence, settle_by, intent };
-        Ok((event, Unplaced { envelope, decision, sequence, settle_by, bytes, facts }))
+        let placement = Placement { sequence, class: decision.class, ordinals };
+        let event = NewEvent { sealed, sequence, ordinals, settle_by, intent };
+        Ok((event, Unplaced { envelope, decision, placement, settle_by, bytes, facts }))
     }
 }
 
@@ -80,12 +80,11 @@ impl Decoded {
         let placed = self.0.into_iter().zip(&appended.offsets).zip(appended.first_leaf..);
         placed
             .map(|((event, offset), intent_index)| {
-                let Unplaced { envelope, decision, sequence, settle_by, bytes, facts } = event;
-                let class = decision.class;
+                let Unplaced { envelope, decision, placement, settle_by, bytes, facts } = event;
                 Arc::new(Event {
                     offset: *offset,
-                    lanes: wanted(router, &envelope.header, class),
-                    placement: Placement { sequence, class },
+                    lanes: wanted(router, &envelope.header, decision.class),
+                    placement,
                     header: envelope.header,
                     decision,
                     intent_index,

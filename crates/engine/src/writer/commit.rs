@@ -13,7 +13,8 @@ use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::gate::machine::Gate;
 use writ_kernel::route::Router;
 use writ_model::control::Covered;
-use writ_model::id::{Epoch, Offset, SourceName, SubscriberName, TenantId};
+use writ_model::id::{Epoch, Offset, Region, SourceName, SubscriberName, TenantId};
+use writ_model::lineage::Lamport;
 use writ_model::mapping::Tables;
 use writ_model::time::Timestamp;
 use writ_policy::Engine as Policy;
@@ -27,7 +28,7 @@ use super::batch::{Batch, Deferred, FromHub, Reply, Waiter};
 use super::failure::{append_failed, is_passing, misfit, vault_failed};
 use super::quota::Quota;
 use super::taken::Taken;
-use super::{Admitted, CHANGES_PER_COMMIT, Run, Submission, Work, WriterHandle};
+use super::{Admitted, CHANGES_PER_COMMIT, Run, Stored, Submission, Terms, Work, WriterHandle};
 use crate::clock::{self, Clock};
 use crate::error::EngineError;
 use crate::follower::Wake;
@@ -46,6 +47,10 @@ pub(crate) struct Writer {
     pub(crate) origin: String,
     pub(crate) clock: Clock,
     pub(crate) hlc: HybridClock,
+    /// The last logical clock value.
+    pub(crate) lamport: Lamport,
+    /// Where these changes enter, where that is configured.
+    pub(crate) region: Option<Region>,
     pub(crate) sequencer: Sequencer,
     pub(crate) gate: Gate,
     pub(crate) ticket: u64,
@@ -53,6 +58,8 @@ pub(crate) struct Writer {
     pub(crate) registry: Arc<Registry>,
     pub(crate) router: Arc<Router>,
     pub(crate) mappings: BTreeMap<SourceName, Tables>,
+    /// How changes are taken, by source.
+    pub(crate) terms: BTreeMap<SourceName, Terms>,
     pub(crate) secrets: TenantSecrets,
     pub(crate) delivery_key: DeliveryKey,
     pub(crate) subscribers: Vec<SubscriberName>,
@@ -243,7 +250,7 @@ impl Writer {
         self.payloads.committed(end);
         for waiter in batch.waiters {
             match waiter {
-                Waiter::Push(reply, admitted) => drop(reply.send(Ok(admitted))),
+                Waiter::Push(reply, admitted) => drop(reply.send(Ok(Stored { admitted, through: end }))),
                 Waiter::Pull(run, progress) => drop(run.done.send(Ok(progress))),
             }
         }

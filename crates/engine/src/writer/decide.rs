@@ -1,19 +1,18 @@
 //! From what was detected to decided events in the batch: envelope, schema verdict, gate, and for what the
 //! gate keeps out, the journal.
 
-use writ_kernel::admission::{self, Admission, Fate};
+use writ_kernel::admission::{self, Admission, Course, Fate};
 use writ_kernel::gate::machine::{Effect, Fact, Ticket};
 use writ_kernel::gate::{Cleared, Decided, Kept};
 use writ_kernel::identity::{self, Origin};
 use writ_kernel::machine::Machine;
 use writ_model::change::{Change, Detected};
-use writ_model::control::{ControlFact, Withheld};
+use writ_model::control::{ControlFact, StaleDropped, Withheld};
 use writ_model::envelope::Envelope;
-use writ_model::taxonomy::ChangeType;
-use writ_model::value::Attributes;
+use writ_model::lineage::{Lineage, Ordinals};
 use writ_model::verdict::{Checked, WithheldAs};
 use writ_store::seal::rekey::Move;
-use writ_store::vault::{Group, NewSubject, Remember};
+use writ_store::vault::{NewSubject, Remember};
 
 use super::admit::Found;
 use super::batch::{Batch, Pending};
@@ -33,17 +32,21 @@ impl Writer {
     ) -> Result<(Admitted, Fate), EngineError> {
         let mut accepted = Vec::new();
         let mut kept_one = None;
+        let mut is_stale = false;
         for one in detected {
-            let group = one.change_type;
-            let attributes = one.after.clone();
-            let envelope = self.envelope(change, &found, one)?;
+            let Some(lineage) = self.lineage(change, &found, &one) else {
+                self.drop_stale(batch, change, &found, &one);
+                is_stale = true;
+                continue;
+            };
+            let envelope = self.envelope(change, &found, one, lineage)?;
             if found.is_new {
                 add_subject(batch, &mut found);
             }
             match self.decide(envelope, &found)? {
                 Decided::Cleared(cleared) => {
                     accepted.push(cleared.envelope().header.event_id);
-                    put(batch, &mut found, cleared, group, attributes)?;
+                    self.put(batch, &mut found, cleared)?;
                 }
                 Decided::Kept(kept) => {
                     kept_one = Some(self.keep(batch, &found, kept)?);
@@ -53,12 +56,44 @@ impl Writer {
         self.record_move(batch, &mut found)?;
         Ok(match kept_one {
             Some((admitted, fate)) => (admitted, fate),
+            None if accepted.is_empty() && is_stale => (Admitted::Stale, Fate::Stale),
             None if accepted.is_empty() => (Admitted::Unchanged, Fate::Silent),
             None => (Admitted::Accepted(accepted), Fate::Accepted),
         })
     }
 
-    fn envelope(&mut self, change: &Change, found: &Found, one: Detected) -> Result<Envelope, EngineError> {
+    /// Where the change of one group stands; `None`: it is stale, and the source's stale changes are dropped.
+    fn lineage(&self, change: &Change, found: &Found, one: &Detected) -> Option<Option<Lineage>> {
+        let (versions, claim, group) = (&found.subject.versions, &change.claim, one.change_type);
+        let standing = admission::standing(versions, claim, one, found.subject.last_known.get(&group));
+        match self.terms[&change.source].stale.course(group, standing) {
+            Course::Take(mark) => {
+                Some(admission::lineage(versions, claim, group, self.region.as_ref(), mark))
+            }
+            Course::Drop => None,
+        }
+    }
+
+    fn drop_stale(&mut self, batch: &mut Batch, change: &Change, found: &Found, one: &Detected) {
+        let origin = Origin::of(&self.tenant, change);
+        let key = &self.secrets.event_id_key;
+        batch.facts.push(ControlFact::Stale(StaleDropped {
+            event_id: identity::event_id(key, &origin, one.change_type, change.committed_at),
+            source: change.source.clone(),
+            change_type: one.change_type,
+            subject_id: found.subject.subject_id,
+            at: self.stamp(),
+        }));
+        crate::metric::stale(change.source.as_str(), one.change_type.as_str());
+    }
+
+    fn envelope(
+        &mut self,
+        change: &Change,
+        found: &Found,
+        one: Detected,
+        lineage: Option<Lineage>,
+    ) -> Result<Envelope, EngineError> {
         let recorded_at = self.stamp();
         let origin = Origin::of(&self.tenant, change);
         // Every value drawn is in the log or was never seen by anybody, so the log's last is the ceiling.
@@ -79,6 +114,7 @@ impl Writer {
             hlc,
             recorded_at,
             schema_major: self.registry.schema(one.change_type).major(),
+            lineage,
         };
         Ok(admission::assemble(change, one, &admission))
     }
@@ -145,8 +181,25 @@ impl Writer {
             let fact = fact.map_err(|error| super::failure::seal_failed(&error))?;
             batch.facts.push(ControlFact::Rekeyed(fact));
         }
-        let moved = Remember { key_hash: found.key_hash, old_key_hash: Some(old), group: None };
+        let moved = Remember::moved(old, found.key_hash);
         found.subject = batch.remember(&found.subject, moved);
+        Ok(())
+    }
+
+    /// A cleared event joins the commit, and the subject's last-known state moves on for what follows.
+    fn put(&mut self, batch: &mut Batch, found: &mut Found, cleared: Cleared) -> Result<(), EngineError> {
+        let (Some(content), Some(evidence)) = (found.subject.content.clone(), found.subject.evidence.clone())
+        else {
+            return Err(super::failure::keys_missing(found.subject.subject_id));
+        };
+        self.lamport = admission::count(self.lamport, None);
+        let ordinals = Ordinals { subject: found.subject.sequence.next(), lamport: self.lamport };
+        let Envelope { header, private } = cleared.envelope();
+        let said = (private.data.after.clone(), private.version.clone());
+        let old = found.moved_from.take();
+        let remember = Remember::of_event(header, ordinals.subject, said, found.key_hash, old);
+        found.subject = batch.remember(&found.subject, remember);
+        batch.events.push(Pending { cleared, ordinals, content, evidence });
         Ok(())
     }
 }
@@ -162,24 +215,4 @@ fn add_subject(batch: &mut Batch, found: &mut Found) {
         evidence: evidence.clone(),
     });
     batch.overlay.insert(found.key_hash, Some(found.subject.clone()));
-}
-
-/// A cleared event joins the commit, and the subject's last-known state moves on for what follows.
-fn put(
-    batch: &mut Batch,
-    found: &mut Found,
-    cleared: Cleared,
-    change_type: ChangeType,
-    attributes: Option<Attributes>,
-) -> Result<(), EngineError> {
-    let (Some(content), Some(evidence)) = (found.subject.content.clone(), found.subject.evidence.clone())
-    else {
-        return Err(super::failure::keys_missing(found.subject.subject_id));
-    };
-    let old_key_hash = found.moved_from.take();
-    let group = Some(Group { change_type, attributes });
-    let remember = Remember { key_hash: found.key_hash, old_key_hash, group };
-    found.subject = batch.remember(&found.subject, remember);
-    batch.events.push(Pending { cleared, content, evidence });
-    Ok(())
 }

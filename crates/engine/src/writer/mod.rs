@@ -20,9 +20,11 @@ mod taken;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use writ_kernel::admission::StaleRule;
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::settle::Finished;
 use writ_model::change::Change;
@@ -55,6 +57,10 @@ pub enum Admitted {
     Duplicate,
     /// The producer's id was used for other content; nothing was stored.
     Conflict,
+    /// Older than what was applied before it; nothing was stored.
+    Stale,
+    /// Its producer's clock is so many milliseconds ahead of this one's; nothing was stored.
+    Ahead(u64),
     /// Understood, but no mapped attribute differs.
     Unchanged,
     /// The table is not mapped.
@@ -66,6 +72,24 @@ pub enum Admitted {
     Kept(EventId, WithheldAs, Reason),
 }
 
+/// What became of a submission, once it is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// In the order of the changes.
+    pub(crate) admitted: Vec<Admitted>,
+    /// The log's end after the commit.
+    pub(crate) through: Offset,
+}
+
+/// How a source's changes are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// What becomes of those that are stale.
+    pub(crate) stale: StaleRule,
+    /// How long the ids of pushed ones are remembered.
+    pub(crate) dedup_window: Duration,
+}
+
 /// Changes on their way into the log.
 pub(crate) struct Submission {
     pub(crate) source: SourceName,
@@ -73,7 +97,7 @@ pub(crate) struct Submission {
     /// What a pull source has read when these are durable.
     pub(crate) progress: Option<SourceProgress>,
     /// Where a push waits for its answer.
-    pub(crate) reply: Option<oneshot::Sender<Result<Vec<Admitted>, EngineError>>>,
+    pub(crate) reply: Option<oneshot::Sender<Result<Stored, EngineError>>>,
 }
 
 /// A run of a pull source. When a commit fails, what the same run sent after it must not be stored.

@@ -11,12 +11,15 @@ use writ_model::change::RowChange;
 use writ_model::control::{Cursor, SettledBatch};
 use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{Epoch, Incarnation, Position, RecordKey, Sequence, Slot, SubscriberName};
+use writ_model::lineage::Claim;
 use writ_model::time::Timestamp;
 use writ_model::value::{Field, Image, Value};
 use writ_policy::Bundle;
 use writ_schema::registry::Registry;
 use writ_store::error::AppendError;
 use writ_store::log::{Appended, Commit, Log, LogReader, MemoryLog, Record, StoredEvent};
+
+mod standing;
 
 use super::batch::Batch;
 use super::*;
@@ -72,7 +75,8 @@ impl Log for Disk {
 
 fn bench() -> Bench {
     let dir = tempfile::tempdir().expect("a folder");
-    let config = json!({ "tenant": "acme", "store": { "path": dir.path() } });
+    let sources = json!({ "crm": { "kind": "cloudevents" } });
+    let config = json!({ "tenant": "acme", "store": { "path": dir.path() }, "sources": sources });
     let config: Config = serde_json::from_value(config).expect("a configuration");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (wires, work) = wires();
@@ -121,6 +125,7 @@ fn email(ordinal: u64, key: &str, address: &str) -> Change {
         old_key: None,
         before: None,
         after: Some(Image(BTreeMap::from([("email".to_owned(), field)]).into_iter().collect())),
+        claim: Claim::default(),
     }
 }
 
@@ -131,6 +136,16 @@ impl Bench {
         let submission = Submission { source: source(), changes, progress: Some(progress(4)), reply: None };
         self.work(Work::Changes(submission, Some(run)));
         answers.try_recv().unwrap_or_else(|_| Ok(progress(0))).map(drop)
+    }
+
+    /// Pushes one change and gives what became of it.
+    fn push(&mut self, change: Change) -> Admitted {
+        let (reply, mut answer) = oneshot::channel();
+        let submission =
+            Submission { source: source(), changes: vec![change], progress: None, reply: Some(reply) };
+        self.work(Work::Changes(submission, None));
+        let mut stored = answer.try_recv().expect("an answer").expect("stored");
+        stored.admitted.remove(0)
     }
 
     fn work(&mut self, work: Work) {

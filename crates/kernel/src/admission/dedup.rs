@@ -1,7 +1,10 @@
 //! Was this change taken before?
 
+use std::time::Duration;
+
 use writ_model::change::Change;
 use writ_model::control::{Covered, IntakeSeen};
+use writ_model::time::Timestamp;
 
 /// The answer for a change that a source read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +37,13 @@ pub enum Pushed {
     Conflict,
 }
 
-/// Compares a pushed change with what was taken under its id. `content_hash` is from
+/// What was taken under an id still counts: it was taken within the source's declared window. A clock that went
+/// back makes it no older.
+pub fn is_remembered(seen: &IntakeSeen, now: Timestamp, window: Duration) -> bool {
+    now < seen.at.after(window)
+}
+
+/// Compares a pushed change with what was taken under its id, where that [counts](is_remembered). `content_hash` is from
 /// [`crate::identity::content_hash`]; `None` when the content key is destroyed: what was said can then no
 /// longer be compared, and the id alone makes it a duplicate.
 pub fn pushed(seen: Option<&IntakeSeen>, content_hash: Option<&str>) -> Pushed {
@@ -49,7 +58,7 @@ pub fn pushed(seen: Option<&IntakeSeen>, content_hash: Option<&str>) -> Pushed {
 mod tests {
     use writ_model::change::RowChange;
     use writ_model::id::{EventId, Incarnation, Position, RecordKey, SourceName};
-    use writ_model::time::Timestamp;
+    use writ_model::lineage::Claim;
 
     use super::*;
 
@@ -72,6 +81,7 @@ mod tests {
             old_key: None,
             before: None,
             after: None,
+            claim: Claim::default(),
         }
     }
 
@@ -87,6 +97,21 @@ mod tests {
         assert_eq!((check(5, 4), check(6, 0)), (Read::New, Read::New));
         assert_eq!(read(Some(&covered("two")), &change(1, 0)), Read::New);
         assert_eq!(read(None, &change(0, 0)), Read::New);
+    }
+
+    #[test]
+    fn an_id_is_remembered_for_the_declared_window_and_not_longer() {
+        let seen = |at| IntakeSeen {
+            causation_id: "0196f000-0000-8000-8000-000000000000".parse::<EventId>().expect("an id"),
+            source: source(),
+            content_hash: String::new(),
+            events: 1,
+            at: Timestamp(at),
+        };
+        let window = Duration::from_micros(10);
+        assert!(is_remembered(&seen(100), Timestamp(109), window));
+        assert!(!is_remembered(&seen(100), Timestamp(110), window));
+        assert!(is_remembered(&seen(100), Timestamp(50), window), "the clock went back");
     }
 
     #[test]

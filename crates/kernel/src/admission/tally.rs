@@ -8,6 +8,8 @@ pub enum Fate {
     Silent,
     /// It was taken before.
     Duplicate,
+    /// It is older than what was applied, and no event came of it.
+    Stale,
     /// All its events are in the stream.
     Accepted,
     /// An event of it is held.
@@ -25,6 +27,8 @@ pub struct Tally {
     pub silent: u64,
     /// Changes that were taken before.
     pub duplicate: u64,
+    /// Changes that are older than what was applied.
+    pub stale: u64,
     /// Changes all of whose events are in the stream.
     pub accepted: u64,
     /// Changes with a held event.
@@ -41,6 +45,7 @@ impl Tally {
         *match fate {
             Fate::Silent => &mut self.silent,
             Fate::Duplicate => &mut self.duplicate,
+            Fate::Stale => &mut self.stale,
             Fate::Accepted => &mut self.accepted,
             Fate::Held => &mut self.held,
             Fate::Quarantined => &mut self.quarantined,
@@ -50,14 +55,15 @@ impl Tally {
 
     /// How many changes were counted; must be the number of changes in the range.
     pub fn covered(&self) -> u64 {
-        let Self { silent, duplicate, accepted, held, quarantined, refused } = self;
-        silent + duplicate + accepted + held + quarantined + refused
+        let Self { silent, duplicate, stale, accepted, held, quarantined, refused } = self;
+        silent + duplicate + stale + accepted + held + quarantined + refused
     }
 
     /// Adds another count to this one.
     pub fn add(&mut self, other: &Self) {
         self.silent += other.silent;
         self.duplicate += other.duplicate;
+        self.stale += other.stale;
         self.accepted += other.accepted;
         self.held += other.held;
         self.quarantined += other.quarantined;
@@ -74,6 +80,7 @@ mod tests {
         let fates = [
             Fate::Silent,
             Fate::Duplicate,
+            Fate::Stale,
             Fate::Accepted,
             Fate::Accepted,
             Fate::Held,
@@ -82,10 +89,10 @@ mod tests {
         ];
         let mut tally = Tally::default();
         fates.iter().for_each(|fate| tally.count(*fate));
-        assert_eq!((tally.covered(), tally.accepted), (7, 2));
+        assert_eq!((tally.covered(), tally.accepted), (8, 2));
         let mut twice = tally;
         twice.add(&tally);
-        assert_eq!(twice.covered(), 14);
+        assert_eq!(twice.covered(), 16);
     }
 
     #[test]

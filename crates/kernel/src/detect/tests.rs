@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 use writ_model::change::RowChange;
 use writ_model::id::{Incarnation, Position, RecordKey, SourceName};
+use writ_model::lineage::Claim;
 use writ_model::time::Timestamp;
 use writ_model::value::{Field, Image, Value};
 
@@ -48,6 +49,7 @@ fn change(row: RowChange, before: Option<Json>, after: Option<Json>) -> Change {
         old_key: None,
         before: before.map(image),
         after: after.map(image),
+        claim: Claim::default(),
     }
 }
 

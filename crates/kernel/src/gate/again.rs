@@ -111,6 +111,8 @@ fn empty(header: &ClearHeader) -> Envelope {
         transaction: None,
         producer_id: None,
         causation_id: header.event_id,
+        correlation_id: None,
+        version: None,
         data: EventData { key: Vec::new(), before: None, after: None, unseen: Vec::new() },
     };
     Envelope { header: header.clone(), private }

@@ -35,6 +35,7 @@ pub fn scan(key: &Key, envelope: &Envelope) -> Vec<CardFinding> {
         ("locale", &header.locale),
         ("producer_id", &private.producer_id),
         ("transaction", &private.transaction),
+        ("correlationid", &private.correlation_id),
     ];
     for (name, text) in single {
         text.iter().for_each(|text| scan.text(text, &root(Step::Name(name))));

@@ -24,6 +24,7 @@ pub(crate) fn envelope() -> Envelope {
         schema_major: 1,
         location: None,
         locale: None,
+        lineage: None,
     };
     let mail = |address: &str| Attributes::from([("email".to_owned(), Value::Text(address.into()))]);
     let data = EventData {
@@ -41,6 +42,8 @@ pub(crate) fn envelope() -> Envelope {
         transaction: None,
         producer_id: None,
         causation_id: "019aa000-0000-7000-8000-000000000002".parse().expect("an id"),
+        correlation_id: None,
+        version: None,
         data,
     };
     Envelope { header, private }

@@ -43,6 +43,7 @@ attributes! {
     PartitionKey = "partitionkey",
     Hlc = "hlc",
     RecordedTime = "recordedtime",
+    Standing = "standing",
 }
 
 /// How a value is compared.
@@ -82,6 +83,10 @@ pub(super) fn passes(
         Attribute::Slot => check(format_args!("{}", h.slot.number())),
         Attribute::PartitionKey => check(format_args!("{}", h.subject_id)),
         Attribute::Hlc => check(format_args!("{}", h.hlc)),
+        Attribute::Standing => {
+            let standing = h.lineage.as_ref().and_then(|lineage| lineage.standing);
+            standing.is_some_and(|standing| check(format_args!("{}", standing.as_str())))
+        }
         Attribute::RecordedTime => check(format_args!("{}", h.recorded_at)),
     }
 }

@@ -1,6 +1,7 @@
 //! Filters over one known header.
 
 use serde_json::json;
+use writ_model::lineage::{Lineage, Ordinals, Standing};
 
 use super::*;
 use crate::gate::fixtures::envelope;
@@ -12,6 +13,7 @@ fn compile(filters: &Value) -> Result<Filter, FilterError> {
 fn header() -> ClearHeader {
     let mut header = envelope().header;
     header.location = Some("graz".into());
+    header.lineage = Some(Lineage { standing: Some(Standing::Stale), ..Lineage::default() });
     header
 }
 
@@ -64,7 +66,8 @@ fn comparisons_are_case_sensitive_and_absent_attributes_never_match() {
 fn every_public_attribute_reads_as_the_event_shows_it() {
     use writ_model::cloudevent::{CloudEvent, Placement};
     use writ_model::id::Sequence;
-    let placement = Placement { sequence: Sequence(1), class: PriorityClass::Standard };
+    let placement =
+        Placement { sequence: Sequence(1), class: PriorityClass::Standard, ordinals: Ordinals::default() };
     let event = CloudEvent::from_event(&header(), &envelope().private, placement);
     let own = ["changetype", "entity", "locale"];
     for name in attribute::NAMES.iter().filter(|name| !own.contains(name)) {

@@ -34,6 +34,7 @@ fn envelope(change_type: ChangeType, before: &Value, after: &Value) -> Envelope 
         schema_major: 1,
         location: None,
         locale: None,
+        lineage: None,
     };
     let data = EventData {
         key: vec!["17".into()],
@@ -50,6 +51,8 @@ fn envelope(change_type: ChangeType, before: &Value, after: &Value) -> Envelope 
         transaction: None,
         producer_id: None,
         causation_id: "019aa000-0000-7000-8000-000000000002".parse().expect("an id"),
+        correlation_id: None,
+        version: None,
         data,
     };
     Envelope { header, private }

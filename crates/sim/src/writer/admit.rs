@@ -7,6 +7,7 @@ use writ_kernel::{detect, identity};
 use writ_model::change::Change;
 use writ_model::control::Covered;
 use writ_model::id::{Generation, KeyHash, RecordKey, SubjectId};
+use writ_model::lineage::{SubjectSequence, Versions};
 use writ_store::vault::{Subject, SubjectKey, Vault};
 
 use crate::bug::Bug;
@@ -104,6 +105,8 @@ impl World {
             subject_id: SubjectId(self.chance.bytes()),
             generation: Generation::FIRST,
             last_known: BTreeMap::new(),
+            versions: Versions::default(),
+            sequence: SubjectSequence::default(),
             is_erased: false,
             content: Some(SubjectKey(self.chance.bytes())),
             evidence: Some(SubjectKey(self.chance.bytes())),

@@ -93,14 +93,14 @@ impl World {
     }
 
     fn place(&mut self, pending: Pending) -> Result<NewEvent, String> {
-        let Pending { cleared, content, evidence } = pending;
+        let Pending { cleared, ordinals, content, evidence } = pending;
         let header = &cleared.envelope().header;
         let sequence = self.writer.sequencer.give(header.slot);
         let settle_by = header.recorded_at.after(std::time::Duration::from_millis(self.options.settle_ms));
         let intent = leaf::intent(cleared.envelope(), cleared.decision(), sequence, settle_by, &evidence)?;
         let nonce = self.chance.bytes();
         let sealed = seal::seal(cleared, &content, nonce).map_err(|error| error.to_string())?;
-        Ok(NewEvent { sealed, sequence, settle_by, intent })
+        Ok(NewEvent { sealed, sequence, ordinals, settle_by, intent })
     }
 
     /// Lasting state moves on: the commit is durable.

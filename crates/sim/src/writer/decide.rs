@@ -10,10 +10,11 @@ use writ_model::change::{Change, Detected};
 use writ_model::control::{ControlFact, Withheld};
 use writ_model::envelope::Envelope;
 use writ_model::id::EventId;
+use writ_model::lineage::Ordinals;
 use writ_model::taxonomy::PriorityClass;
 use writ_model::verdict::{PolicyAnswer, PolicyVerdict, WithheldAs};
 use writ_store::seal::rekey::Move;
-use writ_store::vault::{Group, NewSubject, Remember};
+use writ_store::vault::{NewSubject, Remember};
 
 use super::admit::Found;
 use super::{ASK_TIMEOUT, Pending, leaf};
@@ -40,18 +41,19 @@ impl World {
         for decided in self.gate(envelopes)? {
             fate = fate.max(match decided {
                 Decided::Cleared(cleared) => {
-                    let header = &cleared.envelope().header;
-                    let attributes = cleared.envelope().private.data.after.clone();
-                    let old_key_hash = found.moved_from.take();
-                    let (key_hash, change_type) = (found.key_hash, header.change_type);
-                    let group = Some(Group { change_type, attributes });
-                    let remember = Remember { key_hash, old_key_hash, group };
+                    let sequence = found.subject.sequence.next();
+                    let lamport = self.writer.count();
+                    let envelope = cleared.envelope();
+                    let said = (envelope.private.data.after.clone(), envelope.private.version.clone());
+                    let (old, new) = (found.moved_from.take(), found.key_hash);
+                    let remember = Remember::of_event(&envelope.header, sequence, said, new, old);
                     found.subject = self.batch.remember(&found.subject, remember);
                     let keys = (found.subject.content.clone(), found.subject.evidence.clone());
                     let (Some(content), Some(evidence)) = keys else {
                         return Err(format!("the keys of {} are gone", found.subject.subject_id));
                     };
-                    self.batch.events.push(Pending { cleared, content, evidence });
+                    let ordinals = Ordinals { subject: sequence, lamport };
+                    self.batch.events.push(Pending { cleared, ordinals, content, evidence });
                     Fate::Accepted
                 }
                 Decided::Kept(kept) => self.keep(&mut found, &kept)?,
@@ -71,7 +73,7 @@ impl World {
         let (subject_id, generation) = (found.subject.subject_id, found.subject.generation);
         let fact = moved.seal(subject_id, generation, evidence, self.chance.bytes());
         self.batch.facts.push(ControlFact::Rekeyed(fact.map_err(|error| error.to_string())?));
-        let moved = Remember { key_hash: found.key_hash, old_key_hash: Some(old), group: None };
+        let moved = Remember::moved(old, found.key_hash);
         found.subject = self.batch.remember(&found.subject, moved);
         Ok(())
     }
@@ -96,6 +98,7 @@ impl World {
             hlc,
             recorded_at,
             schema_major: registry().schema(one.change_type).major(),
+            lineage: None,
         };
         Ok(admission::assemble(change, one, &admission))
     }
@@ -176,10 +179,8 @@ impl World {
     fn keep(&mut self, found: &mut Found, kept: &Kept) -> Result<Fate, String> {
         let header = &kept.envelope.header;
         if self.bug == Some(Bug::KeptRemembered) {
-            let attributes = kept.envelope.private.data.after.clone();
-            let (key_hash, change_type) = (found.key_hash, header.change_type);
-            let group = Some(Group { change_type, attributes });
-            let remember = Remember { key_hash, old_key_hash: None, group };
+            let said = (kept.envelope.private.data.after.clone(), None);
+            let remember = Remember::of_event(header, found.subject.sequence, said, found.key_hash, None);
             if found.moved_from.is_none() {
                 found.subject = self.batch.remember(&found.subject, remember);
             }

@@ -149,7 +149,7 @@ pub(super) fn accounting(
         covered: tally.covered(),
         accepted: accepted.into_iter().collect(),
         duplicate: tally.duplicate,
-        stale: 0,
+        stale: tally.stale,
         unchanged: tally.silent,
         held: tally.held,
         quarantined: tally.quarantined,

@@ -9,11 +9,12 @@ mod leaf;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use writ_kernel::admission::{Clock, DRIFT_MAX, Sequencer, Tally};
+use writ_kernel::admission::{self, Clock, DRIFT_MAX, Sequencer, Tally};
 use writ_kernel::gate::Cleared;
 use writ_kernel::gate::machine::{Config, Gate};
 use writ_model::control::{ControlFact, Covered, SourceProgress};
 use writ_model::id::KeyHash;
+use writ_model::lineage::{Lamport, Ordinals};
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
 use crate::tape::Tape;
@@ -31,6 +32,7 @@ pub(crate) struct TakenUp {
     pub(crate) clock_floor: u64,
     pub(crate) covered: Option<Covered>,
     pub(crate) accounting: u64,
+    pub(crate) lamport: Lamport,
 }
 
 pub(crate) struct Writer {
@@ -40,24 +42,33 @@ pub(crate) struct Writer {
     ticket: u64,
     covered: Option<Covered>,
     accounting: u64,
+    lamport: Lamport,
 }
 
 impl Writer {
     pub(crate) fn start(tape: &Tape, tenant: &Tenant, taken_up: TakenUp) -> Self {
-        let TakenUp { clock_floor, covered, accounting } = taken_up;
+        let TakenUp { clock_floor, covered, accounting, lamport } = taken_up;
         let gate = Gate::new(Config {
             policy_version: tenant.policy.clone(),
             ask_timeout: ASK_TIMEOUT,
             card_hash_key: tenant.secrets.card_hash_key,
         });
         let hlc = Clock::new(NODE, clock_floor, DRIFT_MAX);
-        Self { hlc, sequencer: Sequencer::new(|slot| tape.tail(slot)), gate, ticket: 0, covered, accounting }
+        let sequencer = Sequencer::new(|slot| tape.tail(slot));
+        Self { hlc, sequencer, gate, ticket: 0, covered, accounting, lamport }
+    }
+
+    /// The next logical clock value.
+    fn count(&mut self) -> Lamport {
+        self.lamport = admission::count(self.lamport, None);
+        self.lamport
     }
 }
 
 /// A cleared event with the keys it will be sealed under.
 struct Pending {
     cleared: Cleared,
+    ordinals: Ordinals,
     content: SubjectKey,
     evidence: SubjectKey,
 }
@@ -100,9 +111,7 @@ impl Batch {
     /// follow see it.
     fn remember(&mut self, subject: &Subject, change: Remember) -> Subject {
         let mut subject = subject.clone();
-        if let Some(group) = change.group.clone() {
-            group.put_into(&mut subject.last_known);
-        }
+        change.put_into(&mut subject);
         if let Some(old) = change.old_key_hash {
             self.overlay.insert(old, None);
         }

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a suite panics on a breach, and an error is one")]
 
-use writ_model::control::{ControlFact, ReplayProgress, SettledBatch};
+use writ_model::control::{ControlFact, IntakeSeen, ReplayProgress, SettledBatch};
 use writ_model::delivery::{Acknowledgement, SettledAs};
-use writ_model::id::Offset;
+use writ_model::id::{Offset, SourceName};
 use writ_model::replay::{DeliveryIds, ReplayOrder, Selection, Shredded};
 use writ_model::retention::{Hold, HoldReleased, Truncated};
 use writ_model::time::Timestamp;
@@ -23,6 +23,33 @@ pub(super) fn all<S: State>(fresh: &impl Fn() -> S) {
     the_last_truncation_is_known(&fresh());
     an_event_that_leaves_the_log_is_forgotten_and_others_are_not(&fresh());
     forgetting_leaves_the_time_of_what_stays(&fresh());
+    pushed_changes_are_forgotten_oldest_first_and_by_source(&fresh());
+}
+
+fn taken(offset: u64, source: &str, number: u64, at: i64) -> Record {
+    let source = SourceName::new(source).unwrap();
+    let (causation_id, content_hash) = (sample::event_id(number), String::new());
+    fact(
+        offset,
+        ControlFact::Intake(IntakeSeen { causation_id, source, content_hash, events: 1, at: Timestamp(at) }),
+    )
+}
+
+fn pushed_changes_are_forgotten_oldest_first_and_by_source(state: &impl State) {
+    let crm = SourceName::new("crm").unwrap();
+    apply(
+        state,
+        &[taken(0, "crm", 1, -5), taken(1, "crm", 2, 10), taken(2, "crm2", 3, 1), taken(3, "crm", 4, 20)],
+    );
+    let is_known = |number| state.intake(sample::event_id(number)).unwrap().is_some();
+    assert_eq!(state.forget_taken(&crm, Timestamp(20), 1).unwrap(), 1);
+    assert!(!is_known(1) && is_known(2));
+    assert_eq!(state.forget_taken(&crm, Timestamp(20), 9).unwrap(), 1);
+    assert!(!is_known(2) && is_known(3) && is_known(4));
+    // An id that was used again is as old as its last use.
+    apply(state, &[taken(4, "crm", 4, 40)]);
+    assert_eq!(state.forget_taken(&crm, Timestamp(40), 9).unwrap(), 0);
+    assert!(is_known(4));
 }
 
 fn replay(offset: u64, id: &str, state: &str) -> Record {

@@ -6,6 +6,7 @@ use writ_model::envelope::ClearHeader;
 use writ_model::id::{
     EventId, Generation, Incarnation, Position, Sequence, Slot, SourceName, SubjectId, TenantId,
 };
+use writ_model::lineage::{Lamport, Lineage, Ordinals, Standing, SubjectSequence};
 use writ_model::taxonomy::{ChangeType, Entity, Operation, PriorityClass};
 use writ_model::time::{Hlc, Timestamp};
 use writ_model::verdict::{Decision, PolicyVersion};
@@ -13,6 +14,10 @@ use writ_model::verdict::{Decision, PolicyVersion};
 use crate::log::NewEvent;
 use crate::seal::{Sealed, SealedPart};
 use crate::vault::Purpose;
+
+/// Events from this number on have what came to the format after its first day (ADR 0035); those below are as they
+/// were written then.
+pub(crate) const YOUNG: u64 = 1_000_000;
 
 /// An event id that is made of a number.
 pub(crate) fn event_id(number: u64) -> EventId {
@@ -39,6 +44,10 @@ pub(crate) fn header(number: u64) -> ClearHeader {
         schema_major: 1,
         location: None,
         locale: Some("de-DE".to_owned()),
+        lineage: (number >= YOUNG).then(|| Lineage {
+            standing: Some(Standing::Stale),
+            vector: "eu=3,us=5".parse().expect("a vector"),
+        }),
     }
 }
 
@@ -67,9 +76,18 @@ pub(crate) fn event(slot: Slot, sequence: u64, number: u64, bytes: usize) -> New
     NewEvent {
         sealed: Sealed::from_parts(header, decision(), vec![part]),
         sequence: Sequence(sequence),
+        ordinals: ordinals(number),
         settle_by: Timestamp(1_764_000_600_000_000),
         intent: format!("intent {number}").into_bytes(),
     }
+}
+
+/// Numbers that are made of a number.
+pub(crate) fn ordinals(number: u64) -> Ordinals {
+    if number < YOUNG {
+        return Ordinals::default();
+    }
+    Ordinals { subject: SubjectSequence(number + 1), lamport: Lamport(number * 3) }
 }
 
 /// A control fact that names a number.

@@ -66,6 +66,7 @@ pub(crate) fn stored(offset: u64, number: u64) -> StoredEvent {
     StoredEvent {
         offset: Offset(offset),
         sequence: Sequence(offset + 1),
+        ordinals: sample::ordinals(number),
         header,
         decision: sample::decision(),
         parts: Vec::new(),

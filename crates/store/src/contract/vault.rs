@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a suite panics on a breach, and an error is one")]
 
 use writ_model::id::{Generation, KeyHash, Offset, SubjectId};
+use writ_model::lineage::{Applied, SourceVersion, SubjectSequence};
 use writ_model::taxonomy::ChangeType;
+use writ_model::time::Timestamp;
 use writ_model::value::{Attributes, Value};
 
 use crate::error::VaultError;
@@ -23,6 +25,8 @@ pub fn all<V: Vault>(fresh: impl Fn() -> V, reopen: impl Fn(V) -> V) {
     a_rekey_without_an_event_moves_the_subject_and_what_is_known_of_it(fresh());
     a_subject_whose_key_was_taken_keeps_its_keys(fresh());
     remembering_again_from_the_remembered_offset_changes_nothing(fresh());
+    how_new_a_group_is_outlives_it_and_goes_with_the_content_key(fresh(), &reopen);
+    numbers_of_a_subject_are_never_given_twice(fresh(), &reopen);
     synced_state_survives_a_crash_and_unsynced_state_is_applied_again(fresh(), &reopen);
     destroyed_keys_are_gone_for_good(fresh(), &reopen);
     destroying_one_purpose_leaves_the_others(fresh(), &reopen);
@@ -65,8 +69,9 @@ pub(crate) fn remember(number: u32, attributes: Option<Attributes>) -> Remember 
 }
 
 fn remember_as(number: u32, change_type: ChangeType, attributes: Option<Attributes>) -> Remember {
-    let group = Some(Group { change_type, attributes });
-    Remember { key_hash: key_hash(number), old_key_hash: None, group }
+    let group = Group { change_type, attributes, applied: Applied::default(), is_whole: false };
+    let sequence = SubjectSequence::default();
+    Remember { key_hash: key_hash(number), old_key_hash: None, group: Some(group), sequence }
 }
 
 fn rekey(old: u32, new: u32, attributes: Attributes) -> Remember {
@@ -167,8 +172,10 @@ fn a_batch_with_an_unknown_subject_changes_nothing(mut vault: impl Vault) {
 
 fn a_rekeyed_subject_is_found_under_its_new_key_only(mut vault: impl Vault) {
     vault.create(&[subject(1)]).unwrap();
-    let group = Some(Group { change_type: ChangeType::Phone, attributes: Some(email("phone")) });
-    let phone = Remember { group, ..rekey(1, 7, email("phone")) };
+    let phone = Remember {
+        old_key_hash: Some(key_hash(1)),
+        ..remember_as(7, ChangeType::Phone, Some(email("phone")))
+    };
     // One event per change type, each naming both keys; then one more of the renamed subject.
     let changes = [rekey(1, 7, email("a")), phone, remember(7, Some(email("b")))];
     vault.remember(&changes, Offset(3)).unwrap();
@@ -188,6 +195,44 @@ fn a_rekey_without_an_event_moves_the_subject_and_what_is_known_of_it(mut vault:
     assert_eq!(known(&vault, 7), Some(email("a")));
     vault.remember(&[moved], Offset(2)).expect("told again, it changes nothing");
     assert_eq!(known(&vault, 7), Some(email("a")));
+}
+
+/// An e-mail change that its producer made at a time.
+fn remember_at(number: u32, attributes: Option<Attributes>, at: i64) -> Remember {
+    let mut change = remember(number, attributes);
+    let group = change.group.as_mut().unwrap();
+    group.applied.version = Some(SourceVersion::Time(Timestamp(at)));
+    change
+}
+
+fn how_new_a_group_is_outlives_it_and_goes_with_the_content_key<V: Vault>(
+    mut vault: V,
+    reopen: &impl Fn(V) -> V,
+) {
+    vault.create(&[subject(1)]).unwrap();
+    let changes = [remember_at(1, Some(email("a")), 5), remember_at(1, None, 7)];
+    vault.remember(&changes, Offset(2)).unwrap();
+    vault.sync().unwrap();
+    let mut vault = reopen(vault);
+    let versions = |vault: &V| vault.find(key_hash(1)).unwrap().unwrap().versions;
+    let newest = versions(&vault).groups[&ChangeType::Email].version.clone();
+    assert_eq!(newest, Some(SourceVersion::Time(Timestamp(7))));
+    vault.destroy(subject(1).subject_id, Generation::FIRST, &[Purpose::Content]).unwrap();
+    assert!(versions(&vault).is_empty());
+}
+
+fn numbers_of_a_subject_are_never_given_twice<V: Vault>(mut vault: V, reopen: &impl Fn(V) -> V) {
+    vault.create(&[subject(1)]).unwrap();
+    let numbered = |number| Remember { sequence: SubjectSequence(number), ..remember(1, Some(email("a"))) };
+    let last = |vault: &V| vault.find(key_hash(1)).unwrap().unwrap().sequence;
+    vault.remember(&[numbered(1), numbered(2)], Offset(2)).unwrap();
+    vault.remember(&[numbered(1)], Offset(2)).expect("told again");
+    assert_eq!(last(&vault), SubjectSequence(2));
+    let stale = Remember { group: None, ..numbered(3) };
+    vault.remember(&[stale], Offset(3)).unwrap();
+    vault.destroy(subject(1).subject_id, Generation::FIRST, &[Purpose::Content]).unwrap();
+    vault.sync().unwrap();
+    assert_eq!(last(&reopen(vault)), SubjectSequence(3));
 }
 
 fn a_subject_whose_key_was_taken_keeps_its_keys(mut vault: impl Vault) {

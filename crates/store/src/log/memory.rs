@@ -65,13 +65,21 @@ impl Shelf {
     }
 
     fn push_event(&mut self, event: NewEvent, intent_index: u64) -> Vec<u8> {
-        let NewEvent { sealed, sequence, settle_by, intent } = event;
+        let NewEvent { sealed, sequence, ordinals, settle_by, intent } = event;
         let (header, decision, parts) = sealed.into_parts();
         let bytes = parts.iter().map(|part| part.ciphertext.len()).sum::<usize>() as u32;
         self.push(|offset| {
-            let event =
-                StoredEvent { offset, sequence, header, decision, parts, intent_index, settle_by, bytes };
-            Record::Event(Box::new(event))
+            Record::Event(Box::new(StoredEvent {
+                offset,
+                sequence,
+                ordinals,
+                header,
+                decision,
+                parts,
+                intent_index,
+                settle_by,
+                bytes,
+            }))
         });
         intent
     }

@@ -33,6 +33,7 @@ pub use writer::SegmentLog;
 use writ_model::control::ControlFact;
 use writ_model::envelope::ClearHeader;
 use writ_model::id::{Epoch, Offset, Sequence, Slot};
+use writ_model::lineage::Ordinals;
 use writ_model::time::Timestamp;
 use writ_model::verdict::Decision;
 
@@ -46,6 +47,8 @@ pub struct NewEvent {
     pub sealed: Sealed,
     /// Must be the slot's tail plus one, else the append is refused whole.
     pub sequence: Sequence,
+    /// The other numbers it got at admission.
+    pub ordinals: Ordinals,
     /// When its final leaf is due at the latest.
     pub settle_by: Timestamp,
     /// Its intent leaf, canonical bytes.
@@ -89,6 +92,8 @@ pub struct StoredEvent {
     pub offset: Offset,
     /// Number in the slot.
     pub sequence: Sequence,
+    /// The other numbers it got at admission; zero in records of before ADR 0035.
+    pub ordinals: Ordinals,
     /// The clear part.
     pub header: ClearHeader,
     /// The gate's decision.

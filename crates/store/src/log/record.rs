@@ -188,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn an_event_reads_back_with_its_numbers_and_its_lineage() {
+        let mut payload = Vec::new();
+        let new = sample::event(Slot::new(5), 3, sample::YOUNG, 100);
+        let (sealed, ordinals) = (new.sealed.clone(), new.ordinals);
+        encode(Commit { events: vec![new], ..Commit::default() }, &mut payload);
+        let (words, place) = words(&payload).expect("words");
+        let (bytes, _) = place.peek(&payload).expect("an event");
+        let stored = event(bytes, &words, Offset(9), 4).expect("an event");
+        assert_eq!((stored.ordinals, &stored.header), (ordinals, sealed.header()));
+        assert!(stored.header.lineage.is_some() && ordinals.subject.0 > 0 && ordinals.lamport.0 > 0);
+    }
+
+    #[test]
     fn a_word_is_stored_once_per_commit() {
         let commit = |events: u64| {
             let events = (1..=events).map(|n| sample::event(Slot::new(0), n, n, 10)).collect();

@@ -2,7 +2,7 @@
 //! a second time.
 
 use prost::Message;
-use writ_model::control::{ControlFact, DeadLetter, DeadLetterClosed, SettledBatch, Withheld};
+use writ_model::control::{ControlFact, DeadLetter, DeadLetterClosed, IntakeSeen, SettledBatch, Withheld};
 use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SubscriberName};
 
@@ -79,7 +79,7 @@ impl<'a> Draft<'a> {
             ControlFact::Accounted(accounted) => {
                 self.put_json(CONTROL, key::accounted(accounted.source.as_str()), accounted)
             }
-            ControlFact::Intake(seen) => self.put_json(EVENTS, key::intake(seen.causation_id), seen),
+            ControlFact::Intake(seen) => self.intake(seen),
             ControlFact::Withheld(withheld) => self.withheld(at, withheld),
             ControlFact::Cursor(cursor) => self.put_json(CONTROL, key::cursor(&cursor.subscriber), cursor),
             ControlFact::Settled(settled) => {
@@ -99,6 +99,8 @@ impl<'a> Draft<'a> {
             ControlFact::ReplayOrdered(order) => self.replay_ordered(order),
             // They are read in the log; what they did is in the progress that follows them.
             ControlFact::ReplayActed(_) | ControlFact::ReplayWithheld(_) => Ok(()),
+            // It is read in the log, and counted in the accounting leaf.
+            ControlFact::Stale(_) => Ok(()),
             ControlFact::Truncated(truncated) => {
                 let before = key::offset_bytes(truncated.before).to_vec();
                 self.batch.put(CONTROL, key::TRUNCATED.to_vec(), before);
@@ -120,6 +122,18 @@ impl<'a> Draft<'a> {
             ControlFact::Rekeyed(_) => Ok(()),
             ControlFact::Finding(finding) => self.finding(finding),
         }
+    }
+
+    /// An id that is used again after its window has one row, in its new place.
+    fn intake(&mut self, seen: &IntakeSeen) -> Result<(), Fault> {
+        let key = key::intake(seen.causation_id);
+        let former: Option<IntakeSeen> =
+            self.get(EVENTS, &key)?.map(|bytes| row::from_json(&bytes)).transpose()?;
+        if let Some(former) = former {
+            self.batch.remove(EVENTS, key::taken_at(former.source.as_str(), former.at, former.causation_id));
+        }
+        self.batch.put(EVENTS, key::taken_at(seen.source.as_str(), seen.at, seen.causation_id), Vec::new());
+        self.put_json(EVENTS, key, seen)
     }
 
     fn settled(&mut self, at: Offset, settled: &SettledBatch) {

@@ -314,6 +314,22 @@ impl<P: Pairs> State for Derived<P> {
             .map_err(StateError::when("forget events that leave the log"))
     }
 
+    fn forget_taken(
+        &self,
+        source: &SourceName,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<usize, StateError> {
+        let forget = || {
+            let (batch, count) = forget::taken(&self.pairs, source.as_str(), before, limit)?;
+            if count > 0 {
+                self.pairs.write(batch, Durability::Buffered)?;
+            }
+            Ok(count)
+        };
+        forget().map_err(StateError::when("forget pushed changes"))
+    }
+
     fn offset_at(&self, time: Timestamp) -> Result<Offset, StateError> {
         // Taken first: events applied meanwhile are later than any answer.
         let end = self.applied();

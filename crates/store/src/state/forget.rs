@@ -1,6 +1,8 @@
-//! What the derived state need not keep of events that leave the log: where each was, and how it settled.
+//! What the derived state need not keep: where events that leave the log were and how they settled; pushed
+//! changes whose window is over.
 
 use writ_model::id::Offset;
+use writ_model::time::Timestamp;
 
 use super::derived::PAGE_ROWS_MAX;
 use super::key::{self, EVENTS, SETTLING};
@@ -27,6 +29,27 @@ pub(super) fn rows(pairs: &dyn Pairs, records: &[Record]) -> Result<Batch, Fault
         acknowledgements(pairs, &mut batch, first.offset(), last.offset().next())?;
     }
     Ok(batch)
+}
+
+/// The removals for at most `limit` pushed changes of a source that were taken before a time.
+pub(super) fn taken(
+    pairs: &dyn Pairs,
+    source: &str,
+    before: Timestamp,
+    limit: usize,
+) -> Result<(Batch, usize), Fault> {
+    let mut batch = Batch::default();
+    let mut count = 0;
+    for (key, _) in pairs.scan(EVENTS, &key::taken(source), &[], limit)? {
+        let (at, causation) = key::taken_of(&key).ok_or_else(|| row::unreadable("key"))?;
+        if at >= before {
+            break;
+        }
+        batch.remove(EVENTS, key);
+        batch.remove(EVENTS, key::intake(causation));
+        count += 1;
+    }
+    Ok((batch, count))
 }
 
 fn second(event: &StoredEvent) -> i64 {

@@ -22,6 +22,7 @@
 //!           "s" subject, offset              -
 //!           "t" second                       offset of its first event
 //!           "p" causation id                 IntakeSeen
+//!           "v" source, 0, time, causation id  -; by when a pushed change is forgotten
 //! settling  "o" offset                       OpenRow
 //!           "a" page, offset of the fact     SettledRuns: events of this page that one subscriber settled
 //! parked    "d" subscriber, 0, subject, offset  DeadLetter
@@ -32,6 +33,7 @@
 use writ_model::delivery::Branch;
 use writ_model::finding::FindingKind;
 use writ_model::id::{EventId, Offset, SubjectId, SubscriberName};
+use writ_model::time::Timestamp;
 
 use crate::pairs::Area;
 
@@ -137,6 +139,24 @@ pub(super) fn event(id: EventId) -> Vec<u8> {
 
 pub(super) fn intake(causation: EventId) -> Vec<u8> {
     tagged(b'p', causation.0.as_bytes())
+}
+
+/// Prefix of a source's pushed changes in the order in which they were taken. No name holds a zero byte.
+pub(super) fn taken(source: &str) -> Vec<u8> {
+    [b"v", source.as_bytes(), &[0]].concat()
+}
+
+/// Microseconds since the epoch, shifted so that times before it sort first.
+pub(super) fn taken_at(source: &str, at: Timestamp, causation: EventId) -> Vec<u8> {
+    let at = (at.0.cast_unsigned() ^ (1 << 63)).to_be_bytes();
+    [taken(source).as_slice(), &at, causation.0.as_bytes()].concat()
+}
+
+/// The time and the causation id that such a key ends in.
+pub(super) fn taken_of(key: &[u8]) -> Option<(Timestamp, EventId)> {
+    let (rest, id) = key.split_last_chunk::<16>()?;
+    let at = u64::from_be_bytes(*rest.last_chunk()?) ^ (1 << 63);
+    Some((Timestamp(at.cast_signed()), EventId(uuid::Uuid::from_bytes(*id))))
 }
 
 pub(super) fn subject(subject: SubjectId) -> Vec<u8> {

@@ -149,9 +149,14 @@ pub trait State: Send + Sync {
     fn truncated(&self) -> Result<Offset, StateError>;
 
     /// Forgets where the events among these records were and how they settled: they are about to leave the
-    /// log. Called by the thread that applies, in bounded steps; a second time changes nothing. Dedup rows,
-    /// cursors, dead letters and withheld events stay.
+    /// log. Called by the thread that applies, in bounded steps; a second time changes nothing. Cursors, dead
+    /// letters, withheld events and pushed changes stay.
     fn forget(&self, records: &[Record]) -> Result<(), StateError>;
+
+    /// Forgets at most `limit` pushed changes of a source that were taken before a time, the oldest first, and says
+    /// how many there were. Called by the thread that applies.
+    fn forget_taken(&self, source: &SourceName, before: Timestamp, limit: usize)
+    -> Result<usize, StateError>;
 
     /// The first event recorded in this time's second or later; the log's applied end when there is none.
     /// Exact for whole seconds; for a time within a second a reader skips, by their `recorded_at`, the events

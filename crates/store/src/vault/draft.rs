@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use writ_model::id::KeyHash;
+use writ_model::lineage::Versions;
 
 use super::disk::{FjallVault, INDEX, SUBJECTS};
 use super::record::{LastKnown, Record};
@@ -17,6 +18,7 @@ struct Opened {
     record: Record,
     content: Option<SubjectKey>,
     last_known: LastKnown,
+    versions: Versions,
 }
 
 /// The vault, and what the batch makes of it.
@@ -38,12 +40,13 @@ impl<'a> Draft<'a> {
             self.rekey(old, change.key_hash)?;
         }
         let Some(opened) = self.load(&change.key_hash.0)? else { return Ok(false) };
+        opened.record.count_to(change.sequence);
         if opened.content.is_none() {
             // Erased: there is no key to keep it under, and nothing of the subject is to be kept.
             return Ok(true);
         }
         if let Some(group) = &change.group {
-            group.clone().put_into(&mut opened.last_known);
+            group.clone().put_into(&mut opened.last_known, &mut opened.versions);
         }
         Ok(true)
     }
@@ -51,12 +54,13 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(self) -> Result<Batch, VaultError> {
         let mut batch = self.moves;
         for (key, opened) in self.records {
-            let Some(Opened { mut record, content, last_known }) = opened else {
+            let Some(Opened { mut record, content, last_known, versions }) = opened else {
                 batch.remove(SUBJECTS, key);
                 continue;
             };
             if let Some(content) = content {
                 record.set_last_known(&last_known, &content)?;
+                record.set_versions(&versions, &content)?;
             }
             batch.put(SUBJECTS, key, record.encode_to_vec());
         }
@@ -90,7 +94,8 @@ impl<'a> Draft<'a> {
     fn open(&self, record: Record) -> Result<Opened, VaultError> {
         let content = record.content_key(&self.vault.keks)?;
         let last_known = record.last_known(content.as_ref())?;
-        Ok(Opened { record, content, last_known })
+        let versions = record.versions(content.as_ref())?;
+        Ok(Opened { record, content, last_known, versions })
     }
 
     fn take(&mut self, key: &[u8]) -> Opened {

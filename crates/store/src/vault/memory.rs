@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use writ_model::id::{Generation, KeyHash, Offset, SubjectId};
+use writ_model::lineage::{SubjectSequence, Versions};
 
 use super::{NewSubject, Purpose, Remember, Subject, SubjectKey, Vault};
 use crate::error::VaultError;
@@ -79,10 +80,8 @@ impl MemoryVault {
             self.rekey(old, change.key_hash);
         }
         let Some(mut entry) = self.entry(change.key_hash) else { return };
-        if let Some(group) = change.group.clone().filter(|_| entry.subject.content.is_some()) {
-            group.put_into(&mut entry.subject.last_known);
-            self.put(entry);
-        }
+        change.put_into(&mut entry.subject);
+        self.put(entry);
     }
 
     /// The first change that names no subject, from 1. A key hash is there also when an earlier change of the
@@ -148,6 +147,8 @@ impl Vault for MemoryVault {
                 subject_id: new.subject_id,
                 generation: Generation::FIRST,
                 last_known: BTreeMap::new(),
+                versions: Versions::default(),
+                sequence: SubjectSequence::default(),
                 is_erased: false,
                 content: Some(new.content.clone()),
                 evidence: Some(new.evidence.clone()),
@@ -195,6 +196,7 @@ impl Vault for MemoryVault {
                 Purpose::Content => {
                     entry.subject.content = None;
                     entry.subject.last_known.clear();
+                    entry.subject.versions = Versions::default();
                     entry.subject.is_erased = true;
                 }
                 Purpose::Evidence => entry.subject.evidence = None,

@@ -27,7 +27,10 @@ pub use secrets::TenantSecrets;
 
 use std::collections::BTreeMap;
 
+use writ_kernel::admission;
+use writ_model::envelope::ClearHeader;
 use writ_model::id::{Generation, KeyHash, Offset, SubjectId};
+use writ_model::lineage::{Applied, SourceVersion, Standing, SubjectSequence, Versions};
 use writ_model::taxonomy::ChangeType;
 use writ_model::value::Attributes;
 use zeroize::ZeroizeOnDrop;
@@ -67,6 +70,10 @@ pub struct Subject {
     pub generation: Generation,
     /// The last-known attributes, per change type; what detection diffs against.
     pub last_known: BTreeMap<ChangeType, Attributes>,
+    /// How new what was applied is, as its producers said.
+    pub versions: Versions,
+    /// The number of its last stored event.
+    pub sequence: SubjectSequence,
     /// The subject was erased and no new generation was opened.
     pub is_erased: bool,
     /// Content key of the present generation, unless destroyed.
@@ -95,9 +102,47 @@ pub struct Remember {
     pub key_hash: KeyHash,
     /// Where it was found before, when its key changed.
     pub old_key_hash: Option<KeyHash>,
-    /// The attribute group that an event is about; `None` when the key changed and no event entered the
-    /// stream.
+    /// The attribute group that an event is about; `None` when the event is stale, or when the key changed and
+    /// no event entered the stream.
     pub group: Option<Group>,
+    /// The event's number among the subject's; zero when there is no event.
+    pub sequence: SubjectSequence,
+}
+
+impl Remember {
+    /// What a stored event did to its subject; the same whether it was just written or is read again. `after` and
+    /// `version` are from its private part.
+    pub fn of_event(
+        header: &ClearHeader,
+        sequence: SubjectSequence,
+        (after, version): (Option<Attributes>, Option<SourceVersion>),
+        key_hash: KeyHash,
+        old_key_hash: Option<KeyHash>,
+    ) -> Self {
+        let lineage = header.lineage.as_ref();
+        let vector = lineage.map(|lineage| lineage.vector.clone()).unwrap_or_default();
+        let group = Group {
+            change_type: header.change_type,
+            attributes: after,
+            applied: Applied { version, vector },
+            is_whole: admission::is_whole(header.operation),
+        };
+        let is_stale = lineage.and_then(|lineage| lineage.standing) == Some(Standing::Stale);
+        Self { key_hash, old_key_hash, group: (!is_stale).then_some(group), sequence }
+    }
+
+    /// Moves a subject on. One whose content key is gone keeps nothing but its number.
+    pub fn put_into(&self, subject: &mut Subject) {
+        subject.sequence = subject.sequence.max(self.sequence);
+        if let Some(group) = self.group.clone().filter(|_| subject.content.is_some()) {
+            group.put_into(&mut subject.last_known, &mut subject.versions);
+        }
+    }
+
+    /// A record moved to another key, and no event in the stream says so.
+    pub fn moved(old: KeyHash, new: KeyHash) -> Self {
+        Self { key_hash: new, old_key_hash: Some(old), group: None, sequence: SubjectSequence::default() }
+    }
 }
 
 /// One attribute group as an event left it.
@@ -107,11 +152,16 @@ pub struct Group {
     pub change_type: ChangeType,
     /// Its attributes now; `None` forgets the group.
     pub attributes: Option<Attributes>,
+    /// How new they are.
+    pub applied: Applied,
+    /// The event was about the record as a whole.
+    pub is_whole: bool,
 }
 
 impl Group {
-    /// Puts the group into the last-known state, or takes it out.
-    pub fn put_into(self, known: &mut BTreeMap<ChangeType, Attributes>) {
+    /// Puts the group into the last-known state, or takes it out; how new it is stays known either way.
+    pub fn put_into(self, known: &mut BTreeMap<ChangeType, Attributes>, versions: &mut Versions) {
+        versions.apply(self.change_type, self.is_whole, &self.applied);
         match self.attributes {
             Some(attributes) => drop(known.insert(self.change_type, attributes)),
             None => drop(known.remove(&self.change_type)),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use writ_model::id::{Generation, SubjectId};
+use writ_model::lineage::{SubjectSequence, Versions};
 use writ_model::taxonomy::ChangeType;
 use writ_model::value::Attributes;
 use zeroize::Zeroizing;
@@ -34,6 +35,12 @@ pub(super) struct Record {
     last_known: Vec<u8>,
     #[prost(bool, tag = "6")]
     is_erased: bool,
+    /// Sealed under the content key; empty when no producer ever said how new its changes are.
+    #[prost(bytes = "vec", tag = "7")]
+    versions: Vec<u8>,
+    /// The number of the subject's last stored event; outlives an erasure, for numbers are never given twice.
+    #[prost(uint64, tag = "8")]
+    sequence: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -71,7 +78,14 @@ impl Record {
             kek_epoch: kek.epoch,
             last_known: Vec::new(),
             is_erased: false,
+            versions: Vec::new(),
+            sequence: 0,
         })
+    }
+
+    /// The subject's last stored event has at least this number.
+    pub(super) fn count_to(&mut self, sequence: SubjectSequence) {
+        self.sequence = self.sequence.max(sequence.0);
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, VaultError> {
@@ -96,6 +110,8 @@ impl Record {
             subject_id: self.subject_id(),
             generation,
             last_known: self.last_known(content.as_ref())?,
+            versions: self.versions(content.as_ref())?,
+            sequence: SubjectSequence(self.sequence),
             is_erased: self.is_erased,
             evidence: self.key(keks, generation, Purpose::Evidence)?,
             content,
@@ -138,12 +154,39 @@ impl Record {
         Ok(())
     }
 
+    /// How new what is known is; nothing without the content key.
+    pub(super) fn versions(&self, content: Option<&SubjectKey>) -> Result<Versions, VaultError> {
+        let Some(content) = content.filter(|_| !self.versions.is_empty()) else {
+            return Ok(Versions::default());
+        };
+        let plain = wrap::open(&content.0, &self.versions_context(), &self.versions);
+        let plain = plain.ok_or_else(|| VaultError::unreadable("the versions of a last-known state"))?;
+        serde_json::from_slice(&plain)
+            .map_err(|_| VaultError::unreadable("the versions of a last-known state"))
+    }
+
+    pub(super) fn set_versions(
+        &mut self,
+        versions: &Versions,
+        content: &SubjectKey,
+    ) -> Result<(), VaultError> {
+        if versions.is_empty() {
+            self.versions = Vec::new();
+            return Ok(());
+        }
+        let plain = serde_json::to_vec(versions);
+        let plain = plain.map_err(|_| VaultError::unreadable("the versions of a last-known state"))?;
+        self.versions = wrap::seal(&content.0, &self.versions_context(), plain)?;
+        Ok(())
+    }
+
     /// Removes keys, and with the present content key the last-known state. False when none of them was there.
     pub(super) fn forget(&mut self, generation: Generation, purposes: &[Purpose]) -> bool {
         let before = self.keys.len();
         self.keys.retain(|key| !purposes.iter().any(|purpose| key.is(generation, *purpose)));
         if purposes.contains(&Purpose::Content) && generation.0 == self.generation {
             self.last_known = Vec::new();
+            self.versions = Vec::new();
             self.is_erased = true;
         }
         self.keys.len() < before
@@ -181,6 +224,11 @@ impl Record {
     fn state_context(&self) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
         [b"writ/vault/last-known/v1", self.subject_id.as_slice(), &generation].concat()
+    }
+
+    fn versions_context(&self) -> Vec<u8> {
+        let generation = self.generation.to_be_bytes();
+        [b"writ/vault/versions/v1", self.subject_id.as_slice(), &generation].concat()
     }
 }
 

@@ -4,6 +4,7 @@
 //! data has `before` and `after`; the producer has decided what changed. *Mapped*: `type` is a table of the
 //! mapping and the data is the row as it is now; Writ finds out what changed.
 
+mod claim;
 #[cfg(test)]
 mod tests;
 
@@ -147,6 +148,7 @@ impl CloudEvents {
             old_key: None,
             before: told.before,
             after: told.after,
+            claim: claim::claim(event, received_at)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Both forms in all three modes, and what is refused with which words.
 
 use writ_model::code;
+use writ_model::lineage::{Claim, Lamport, SourceVersion};
 
 use super::*;
 use crate::secret::Secrets;
@@ -132,4 +133,59 @@ fn a_mapped_row_without_its_key_is_refused_and_a_delete_carries_the_last_image()
     assert_eq!(before.get("tier.name"), Some(&Value::Text("gold".into())));
     event["data"] = serde_json::json!({"email": "ada@example.org"});
     assert!(structured(&event).expect_err("no key").cause.contains("`id`"));
+}
+
+fn claimed(extensions: &[(&str, &str)]) -> Result<Claim, IntakeError> {
+    let mut event = typed_event();
+    for (name, value) in extensions {
+        event[*name] = (*value).into();
+    }
+    structured(&event).map(|mut changes| changes.remove(0).claim)
+}
+
+#[test]
+fn a_time_is_a_version_and_one_from_a_clock_that_runs_ahead_counts_as_its_arrival() {
+    let version = |time: &str| claimed(&[("time", time)]).expect("taken").version;
+    let at = |text: &str| Some(SourceVersion::Time(text.parse().expect("a time")));
+    assert_eq!(version("2020-01-02T03:04:05Z"), at("2020-01-02T03:04:05Z"));
+    assert_eq!(version("2999-01-01T00:00:00Z"), Some(SourceVersion::Time(RECEIVED)));
+}
+
+#[test]
+fn a_sequence_is_a_version_of_its_producer_and_integers_are_ordered_as_numbers() {
+    let version =
+        |extensions: &[(&str, &str)]| claimed(extensions).expect("taken").version.expect("a version");
+    let nine = version(&[("sequence", "9"), ("sequencetype", "Integer")]);
+    let ten = version(&[("sequence", "10"), ("sequencetype", "Integer")]);
+    assert!(nine.is_older_than(&ten));
+    let elsewhere = version(&[("sequence", "10"), ("sequencetype", "Integer"), ("source", "/erp")]);
+    assert!(!nine.is_older_than(&elsewhere));
+    let slots = ["1", "2"].map(|slot| version(&[("sequence", "000"), ("slot", slot)]));
+    assert_ne!(slots[0], slots[1]);
+}
+
+#[test]
+fn another_store_s_clocks_are_read_and_senseless_ones_are_refused() {
+    let claim = claimed(&[
+        ("hlc", "001764000000123-00000002-00ff"),
+        ("lamport", "00000000000000000007"),
+        ("versionvector", "eu=3,us=5"),
+        ("correlationid", "order-1"),
+    ]);
+    let claim = claim.expect("taken");
+    assert_eq!(claim.hlc.map(|hlc| (hlc.millis, hlc.counter, hlc.node)), Some((1_764_000_000_123, 2, 255)));
+    assert_eq!(claim.lamport, Some(Lamport(7)));
+    assert_eq!(claim.vector.map(|vector| vector.to_string()), Some("eu=3,us=5".to_owned()));
+    assert_eq!(claim.correlation.as_deref(), Some("order-1"));
+    let long = "x".repeat(257);
+    for (name, value) in [
+        ("hlc", "now"),
+        ("lamport", "18446744073709551615"),
+        ("versionvector", "eu"),
+        ("correlationid", long.as_str()),
+        ("sequence", long.as_str()),
+    ] {
+        let refused = claimed(&[(name, value)]).expect_err(name);
+        assert!(refused.cause.contains(name), "{}", refused.cause);
+    }
 }

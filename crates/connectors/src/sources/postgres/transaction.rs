@@ -13,6 +13,7 @@
 
 use writ_model::change::{Change, RowChange};
 use writ_model::id::{Incarnation, Position, SourceName};
+use writ_model::lineage::Claim;
 use writ_model::time::Timestamp;
 
 use super::pgoutput::{Begin, DecodeError, Message};
@@ -240,6 +241,7 @@ pub(super) fn placed(row: Row, place: Place) -> Change {
         old_key: row.old_key,
         before: row.before,
         after: row.after,
+        claim: Claim::default(),
     }
 }
 

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use writ_model::change::Change;
 use writ_model::code::{self, Code};
 use writ_model::id::{Incarnation, Position, RecordKey, SourceName};
+use writ_model::lineage::{Claim, SourceVersion};
 use writ_model::mapping::Tables;
 use writ_model::time::Timestamp;
 use writ_model::value::{Image, Value};
@@ -100,7 +101,10 @@ impl PushSource for Shopify {
             refusal(code::INTAKE_JSON, "the signed body is not valid JSON", "report it: Shopify sends JSON")
         })?;
         let topic = header(request, "x-shopify-topic").unwrap_or_default();
-        let committed_at = committed_at(request, &body);
+        let signed_at = signed_at(&body).map(|at| at.min(request.received_at));
+        let committed_at = committed_at(request, signed_at);
+        // Headers are not signed: a repeated body under a later header must not pass for a newer change.
+        let version = signed_at.map(SourceVersion::Time);
         match topic::read(topic, body) {
             Told::Noted => Ok(Vec::new()),
             Told::Unknown => Err(unmapped()),
@@ -132,6 +136,7 @@ impl PushSource for Shopify {
                     old_key: None,
                     before: None,
                     after: after(row, has_row, image),
+                    claim: Claim { version, ..Claim::default() },
                 }])
             }
         }
@@ -188,17 +193,21 @@ fn producer_id(topic: &str, request: &Intake<'_>) -> String {
     format!("{topic} {} {}", id.unwrap_or("-"), STANDARD.encode(hash))
 }
 
-/// The time in the body, which is signed; else when Shopify says it was triggered; never after its arrival.
-fn committed_at(request: &Intake<'_>, body: &Value) -> Timestamp {
+/// When the record was changed, by its body.
+fn signed_at(body: &Value) -> Option<Timestamp> {
     let paths = [
         "updated_at",
         "email_marketing_consent.consent_updated_at",
         "sms_marketing_consent.consent_updated_at",
     ];
-    let in_body = paths.iter().find_map(|path| match image::column(body, path) {
+    paths.iter().find_map(|path| match image::column(body, path) {
         Some(Value::Text(text)) => text.parse().ok(),
         _ => None,
-    });
+    })
+}
+
+/// The time in the body, which is signed; else when Shopify says it was triggered; never after its arrival.
+fn committed_at(request: &Intake<'_>, signed_at: Option<Timestamp>) -> Timestamp {
     let triggered = || header(request, "x-shopify-triggered-at").and_then(|text| text.parse().ok());
-    in_body.or_else(triggered).unwrap_or(request.received_at).min(request.received_at)
+    signed_at.or_else(triggered).unwrap_or(request.received_at).min(request.received_at)
 }

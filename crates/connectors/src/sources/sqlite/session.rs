@@ -17,6 +17,7 @@ use writ_model::change::{Change, RowChange};
 use writ_model::code;
 use writ_model::control::SourceProgress;
 use writ_model::id::{Incarnation, Position, RecordKey, SourceName};
+use writ_model::lineage::Claim;
 use writ_model::mapping::Tables;
 use writ_model::time::Timestamp;
 use writ_model::value::Image;
@@ -391,6 +392,7 @@ impl Session {
             old_key,
             before,
             after,
+            claim: Claim::default(),
         }
     }
 

@@ -4,8 +4,10 @@
 use writ_model::control::{ControlFact, Cursor, SettledBatch};
 use writ_model::envelope::ClearHeader;
 use writ_model::id::{
-    Epoch, EventId, Generation, Offset, Sequence, Slot, SourceName, SubjectId, SubscriberName, TenantId,
+    Epoch, EventId, Generation, Offset, Region, Sequence, Slot, SourceName, SubjectId, SubscriberName,
+    TenantId,
 };
+use writ_model::lineage::{Lamport, Lineage, Ordinals, Standing, SubjectSequence, VersionVector};
 use writ_model::time::{Hlc, Timestamp};
 use writ_model::verdict::{Decision, PolicyVersion};
 
@@ -88,6 +90,59 @@ pub(super) struct EventMessage {
     withhold: Vec<u32>,
     #[prost(message, repeated, tag = "25")]
     parts: Vec<PartMessage>,
+    #[prost(uint64, tag = "26")]
+    subject_sequence: u64,
+    #[prost(uint64, tag = "27")]
+    lamport: u64,
+    /// Present where the header has one.
+    #[prost(message, optional, tag = "28")]
+    lineage: Option<LineageMessage>,
+}
+
+/// An event's lineage.
+#[derive(Clone, PartialEq, prost::Message)]
+struct LineageMessage {
+    /// Absent when it is newer than what it follows; 1 stale, 2 concurrent.
+    #[prost(uint32, tag = "1")]
+    standing: u32,
+    /// Words: the regions of the vector, in name order.
+    #[prost(uint32, repeated, tag = "2")]
+    regions: Vec<u32>,
+    /// What is counted of each.
+    #[prost(uint64, repeated, tag = "3")]
+    counts: Vec<u64>,
+}
+
+impl LineageMessage {
+    fn new(lineage: &Lineage, words: &mut Interner) -> Self {
+        let Lineage { standing, vector } = lineage;
+        Self {
+            standing: match standing {
+                None => 0,
+                Some(Standing::Stale) => 1,
+                Some(Standing::Concurrent) => 2,
+            },
+            regions: vector.0.keys().map(|region| words.number(region.as_str())).collect(),
+            counts: vector.0.values().copied().collect(),
+        }
+    }
+
+    fn lineage(&self, words: &Words) -> Result<Lineage, Fault> {
+        if self.regions.len() != self.counts.len() {
+            return Err(Fault::Record);
+        }
+        let standing = match self.standing {
+            0 => None,
+            1 => Some(Standing::Stale),
+            2 => Some(Standing::Concurrent),
+            _ => return Err(Fault::Record),
+        };
+        let region = |number: &u32| Region::new(words.get(*number)?).map_err(|_| Fault::Record);
+        let pairs = self.regions.iter().zip(&self.counts);
+        let vector =
+            pairs.map(|(number, count)| Ok((region(number)?, *count))).collect::<Result<_, Fault>>()?;
+        Ok(Lineage { standing, vector: VersionVector(vector) })
+    }
 }
 
 /// The fields of an [`EventMessage`] that recovery reads; the decoder skips the others.
@@ -123,7 +178,7 @@ struct PartMessage {
 impl EventMessage {
     /// An event as it is stored, and its intent leaf.
     pub(super) fn new(event: NewEvent, words: &mut Interner) -> (Self, Vec<u8>) {
-        let NewEvent { sealed, sequence, settle_by, intent } = event;
+        let NewEvent { sealed, sequence, ordinals, settle_by, intent } = event;
         let (header, decision, parts) = sealed.into_parts();
         let all = |texts: &[String], words: &mut Interner| -> Vec<u32> {
             texts.iter().map(|text| words.number(text)).collect()
@@ -154,6 +209,9 @@ impl EventMessage {
             deny_subscribers: all(&decision.deny_subscribers, words),
             withhold: all(&decision.withhold, words),
             parts: parts.into_iter().map(PartMessage::new).collect(),
+            subject_sequence: ordinals.subject.0,
+            lamport: ordinals.lamport.0,
+            lineage: header.lineage.map(|lineage| LineageMessage::new(&lineage, words)),
         };
         (message, intent)
     }
@@ -168,8 +226,20 @@ impl EventMessage {
         let header = self.header(words)?;
         let decision = self.decision(words)?;
         let parts = self.parts.into_iter().map(PartMessage::into_part).collect::<Result<_, _>>()?;
+        let ordinals =
+            Ordinals { subject: SubjectSequence(self.subject_sequence), lamport: Lamport(self.lamport) };
         let (sequence, settle_by) = (Sequence(self.sequence), Timestamp(self.settle_by));
-        Ok(StoredEvent { offset, sequence, header, decision, parts, intent_index, settle_by, bytes })
+        Ok(StoredEvent {
+            offset,
+            sequence,
+            ordinals,
+            header,
+            decision,
+            parts,
+            intent_index,
+            settle_by,
+            bytes,
+        })
     }
 
     fn header(&self, words: &Words) -> Result<ClearHeader, Fault> {
@@ -193,6 +263,7 @@ impl EventMessage {
             schema_major: self.schema_major,
             location: text(words, self.location)?,
             locale: text(words, self.locale)?,
+            lineage: self.lineage.as_ref().map(|lineage| lineage.lineage(words)).transpose()?,
         })
     }
 
