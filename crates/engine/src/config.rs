@@ -143,6 +143,9 @@ impl Default for Attest {
 pub struct Retention {
     /// Classes of events; with none, everything is kept.
     pub classes: Vec<RetentionClass>,
+    /// How much longer than its classes the log waits for subscribers that have not settled it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursors_wait: Option<Period>,
 }
 
 /// How long the events of one class are kept. An event in several is kept as long as the longest says; one in

@@ -169,6 +169,7 @@ impl<'a> Parts<'a> {
         lanes: &[LanePart],
         wakes: sync_mpsc::Receiver<Wake>,
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
+        commands: mpsc::Sender<crate::hub::command::Command>,
     ) -> Result<Follower, EngineError> {
         let names = (0..).zip(lanes).map(|(number, lane)| (lane.name.clone(), LaneId(number)));
         let reader: Box<dyn LogReader> = log.reader();
@@ -189,6 +190,7 @@ impl<'a> Parts<'a> {
                 log.reader(),
                 self.handle.clone(),
                 windows(self.config),
+                commands,
             ),
             applied: self.applied.clone(),
             published: Offset::ZERO,

@@ -32,6 +32,8 @@ pub const RETRIED: &str = "writ_deliveries_retried_total";
 pub const DEAD_LETTERED: &str = "writ_deliveries_dead_lettered_total";
 /// Events that are sent at most once and were not acknowledged, by subscriber and cause.
 pub const UNCONFIRMED: &str = "writ_deliveries_unconfirmed_total";
+/// Events that an erasure or a suppression made void, by subscriber.
+pub const VOIDED: &str = "writ_deliveries_voided_total";
 /// 0 closed, 1 half-open, 2 open; by subscriber.
 pub const BREAKER: &str = "writ_breaker_state";
 /// 1 while a finding is open, by subscriber, kind and severity.
@@ -55,6 +57,14 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
         Note::DeadLettered { offset, cause, .. } => {
             tracing::warn!(subscriber, offset = offset.0, cause, "event is in the dead letters");
             counter!(DEAD_LETTERED, "subscriber" => subscriber, "cause" => cause.clone()).increment(1);
+        }
+        Note::Behind { from, to } => {
+            let code = writ_model::code::FINDING_BEHIND.id;
+            tracing::error!(code, subscriber, from = from.0, to = to.0, "events are lost to the subscriber");
+        }
+        Note::Voided { offset, by } => {
+            tracing::info!(subscriber, offset = offset.0, by = by.0, "event is void and not sent");
+            counter!(VOIDED, "subscriber" => subscriber).increment(1);
         }
         Note::Unconfirmed { offset, cause } => {
             tracing::info!(
@@ -91,7 +101,7 @@ pub(crate) fn note(subscriber: &str, note: &Note) {
         Note::Unresolved { cause } => {
             tracing::warn!(subscriber, cause, "prepared transactions cannot be listed or resolved now");
         }
-        Note::Caught(_) | Note::NoneParked | Note::Resumed | Note::Late | Note::InTime => {}
+        Note::Caught(_) | Note::NoneParked | Note::Resumed | Note::Noticed | Note::Late | Note::InTime => {}
     }
 }
 

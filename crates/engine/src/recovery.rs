@@ -7,6 +7,7 @@ use writ_attest::acks;
 use writ_attest::leaf::Leaf;
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
+use writ_kernel::dispatch::parking;
 use writ_model::code;
 use writ_model::control::{ControlFact, Covered, Cursor, Rekeyed, ReplayProgress};
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
@@ -208,16 +209,20 @@ const LETTERS: usize = 4096;
 /// Every parked subject with its last dead letter, and which of them have dead letters that were parked alone.
 fn parked(subscriber: &SubscriberName, state: &dyn State) -> Result<Recovered, StateError> {
     let (mut parked, mut scattered) = (BTreeMap::<SubjectId, Offset>::new(), BTreeSet::new());
+    let mut stuck = BTreeSet::new();
     let mut after = None;
     loop {
         let letters = state.dead_letters(subscriber, after, LETTERS)?;
         let Some(last) = letters.last() else {
             let parked = parked.into_iter().collect();
-            return Ok(Recovered { parked, scattered, ..Recovered::default() });
+            return Ok(Recovered { parked, scattered, stuck, ..Recovered::default() });
         };
         after = Some((last.subject_id, last.offset));
         parked.extend(letters.iter().map(|letter| (letter.subject_id, letter.offset)));
         scattered.extend(letters.iter().filter(|letter| letter.alone).map(|letter| letter.subject_id));
+        stuck.extend(
+            letters.iter().filter(|letter| parking::is_stuck(letter)).map(|letter| letter.subject_id),
+        );
     }
 }
 

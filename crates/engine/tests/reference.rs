@@ -14,7 +14,7 @@ fn whole() -> Config {
         "tenant": "acme",
         "store": { "path": "data", "log_bytes_max": 1 },
         "api": { "tokens": [{ "name": "a", "secret": "env:A", "scopes": ["consume"], "subscriber": "crm" }] },
-        "retention": { "classes": [{
+        "retention": { "cursors_wait": "24h", "classes": [{
             "name": "mail", "keep": "24h", "change_types": ["email"], "priority": "standard",
         }] },
         "region": "eu",

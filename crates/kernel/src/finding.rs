@@ -32,7 +32,7 @@ pub enum Sign {
 
 /// What a note of a live lane says of findings.
 pub fn signs(note: &Note) -> &'static [Sign] {
-    use FindingKind::{Down, Exhausted, Gone, Late, OrderViolated, Rejecting, WaitCut};
+    use FindingKind::{BehindRetention, Down, Exhausted, Gone, Late, OrderViolated, Rejecting, WaitCut};
     match note {
         Note::Disorder => &[Sign::Seen(OrderViolated)],
         Note::DeadLettered { why: GivenUp::Rejected, .. } => &[Sign::Seen(Rejecting)],
@@ -46,6 +46,8 @@ pub fn signs(note: &Note) -> &'static [Sign] {
         Note::InTime => &[Sign::Over(Late)],
         Note::Gone => &[Sign::Seen(Gone)],
         Note::Resumed => &[Sign::Over(Gone), Sign::Over(OrderViolated)],
+        Note::Behind { .. } => &[Sign::Seen(BehindRetention)],
+        Note::Noticed => &[Sign::Over(BehindRetention)],
         Note::Throttled { bounded: true, .. } => &[Sign::Seen(WaitCut)],
         Note::Acknowledged(_) => &[Sign::Over(WaitCut)],
         Note::Throttled { bounded: false, .. }
@@ -53,6 +55,7 @@ pub fn signs(note: &Note) -> &'static [Sign] {
         | Note::Retried { .. }
         | Note::Unconfirmed { .. }
         | Note::Unresolved { .. }
+        | Note::Voided { .. }
         | Note::Caught(_) => &[],
     }
 }
@@ -73,7 +76,7 @@ pub fn signs_at_start(lane: &Lane) -> Vec<Sign> {
 pub fn severity(kind: FindingKind) -> Severity {
     match kind {
         FindingKind::OrderViolated => Severity::P0,
-        FindingKind::Rejecting => Severity::P1,
+        FindingKind::Rejecting | FindingKind::BehindRetention => Severity::P1,
         FindingKind::Exhausted | FindingKind::Down | FindingKind::Late | FindingKind::Gone => Severity::P3,
         FindingKind::WaitCut => Severity::P4,
     }

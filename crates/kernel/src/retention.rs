@@ -2,8 +2,9 @@
 //! it, so that every crash point lies between two calls.
 //!
 //! The log is shortened from its beginning, whole segments at a time: the first one that must stay keeps all
-//! that follow. A segment lives as long as the longest class in it. Cursors, open events, dead letters, running
-//! replays and legal holds are never passed, nor is what state, vault and audit log have not made durable.
+//! that follow. A segment lives as long as the longest class in it. Open events, dead letters, running replays and
+//! legal holds are never passed, nor is what state, vault and audit log have not made durable. A cursor is not
+//! passed either: one that is waited for too long is moved, by its lane, and told of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -79,8 +80,8 @@ pub enum Why {
     Class(String, Timestamp),
     /// An event in it has no final leaf yet.
     OpenEvent,
-    /// A subscriber has not settled all of it.
-    Cursor(String),
+    /// A subscriber has not settled all of it; where the operator set a bound, it is waited for until then.
+    Cursor(String, Option<Timestamp>),
     /// A subscriber's dead letters are in it.
     DeadLetters(String),
     /// A replay reads it.
@@ -99,7 +100,10 @@ impl fmt::Display for Why {
             Self::Unclassed(change_type) => write!(f, "{change_type} events are in no retention class"),
             Self::Class(name, until) => write!(f, "class {name} keeps it until {until}"),
             Self::OpenEvent => f.write_str("an event in it has no final leaf yet"),
-            Self::Cursor(name) => write!(f, "subscriber {name} has not settled all of it"),
+            Self::Cursor(name, None) => write!(f, "subscriber {name} has not settled all of it"),
+            Self::Cursor(name, Some(until)) => {
+                write!(f, "subscriber {name} has not settled all of it; it is waited for until {until}")
+            }
             Self::DeadLetters(name) => write!(f, "dead letters of subscriber {name} are in it"),
             Self::Replay(id) => write!(f, "replay {id} reads it"),
             Self::Hold(id) => write!(f, "legal hold {id} is on it"),
@@ -108,9 +112,19 @@ impl fmt::Display for Why {
     }
 }
 
+/// How long events are kept, and for whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Classes; an event in none is kept for ever.
+    pub classes: Vec<Class>,
+    /// How much longer a segment waits for subscribers that have not settled it; for ever without it. Holds, open
+    /// events, dead letters and replays are waited for in any case.
+    pub cursors_wait: Option<Duration>,
+}
+
 /// Why the segment itself has to stay; nothing when it may go. `holds` are those that cover it.
 pub fn reasons(
-    classes: &[Class],
+    terms: &Terms,
     segment: &Segment,
     needs: &Needs,
     holds: &[String],
@@ -118,17 +132,19 @@ pub fn reasons(
 ) -> Vec<Why> {
     let to = segment.to;
     let below = |offset: &Offset| *offset < to;
-    let named = |of: &BTreeMap<String, Offset>, why: fn(String) -> Why| -> Vec<Why> {
+    let named = |of: &BTreeMap<String, Offset>, why: &dyn Fn(String) -> Why| -> Vec<Why> {
         of.iter().filter(|(_, offset)| below(offset)).map(|(name, _)| why(name.clone())).collect()
     };
     let mut reasons = Vec::new();
     reasons.extend(segment.is_open.then_some(Why::Open));
     reasons.extend(below(&needs.durable).then_some(Why::NotDurable));
+    let classes = &terms.classes;
     reasons.extend(segment.kinds.iter().filter_map(|(kind, (_, newest))| kept(classes, *kind, *newest, now)));
     reasons.extend(needs.open_event.filter(below).map(|_| Why::OpenEvent));
-    reasons.extend(named(&needs.cursors, Why::Cursor));
-    reasons.extend(named(&needs.dead_letters, Why::DeadLetters));
-    reasons.extend(named(&needs.replays, Why::Replay));
+    let until = waited_until(terms, segment);
+    reasons.extend(named(&needs.cursors, &|name| Why::Cursor(name, until)));
+    reasons.extend(named(&needs.dead_letters, &Why::DeadLetters));
+    reasons.extend(named(&needs.replays, &Why::Replay));
     reasons.extend(holds.iter().cloned().map(Why::Hold));
     reasons
 }
@@ -139,6 +155,37 @@ fn kept(classes: &[Class], kind: Kind, newest: Timestamp, now: Timestamp) -> Opt
     let Some(class) = class else { return Some(Why::Unclassed(kind.0)) };
     let until = newest.after(class.keep);
     (now < until).then(|| Why::Class(class.name.clone(), until))
+}
+
+/// Until when a segment waits for subscribers: as long again as the operator says after its last event could have
+/// gone. `None`: for ever.
+fn waited_until(terms: &Terms, segment: &Segment) -> Option<Timestamp> {
+    let wait = terms.cursors_wait?;
+    let keep = |(kind, (_, newest)): (&Kind, &(Timestamp, Timestamp))| {
+        let class = terms.classes.iter().filter(|class| class.holds(*kind)).max_by_key(|class| class.keep);
+        class.map(|class| newest.after(class.keep))
+    };
+    let ends: Option<Vec<Timestamp>> = segment.kinds.iter().map(keep).collect();
+    Some(ends?.into_iter().max()?.after(wait))
+}
+
+/// The subscribers that the log waits for no longer, and the offset before which each of them loses what it has not
+/// settled: nothing but their cursors keeps the segments up to there, oldest first, and their time is over.
+pub fn behind<'a>(
+    judged: impl IntoIterator<Item = (&'a Segment, &'a [Why])>,
+    now: Timestamp,
+) -> BTreeMap<String, Offset> {
+    let mut behind = BTreeMap::new();
+    let late = |why: &'a Why| match why {
+        Why::Earlier => Some(None),
+        Why::Cursor(name, Some(until)) if *until <= now => Some(Some(name)),
+        _ => None,
+    };
+    for (segment, why) in judged {
+        let Some(names) = why.iter().map(late).collect::<Option<Vec<_>>>() else { break };
+        behind.extend(names.into_iter().flatten().map(|name| (name.clone(), segment.to)));
+    }
+    behind
 }
 
 /// Where the log may begin: behind the longest run of segments, oldest first, that may all go. `None`: nothing
@@ -191,8 +238,57 @@ mod tests {
         Needs { durable: Offset(1_000), ..Needs::default() }
     }
 
+    fn terms() -> Terms {
+        Terms { classes: classes(), cursors_wait: None }
+    }
+
     fn at(segment: &Segment, needs: &Needs, now: i64) -> Vec<Why> {
-        reasons(&classes(), segment, needs, &[], Timestamp(now))
+        reasons(&terms(), segment, needs, &[], Timestamp(now))
+    }
+
+    fn waiting(segments: &[Segment], needs: &Needs, holds: &[String], now: i64) -> BTreeMap<String, Offset> {
+        let terms = Terms { cursors_wait: Some(Duration::from_micros(50)), ..terms() };
+        let why: Vec<Vec<Why>> =
+            segments.iter().map(|segment| reasons(&terms, segment, needs, holds, Timestamp(now))).collect();
+        behind(segments.iter().zip(why.iter().map(Vec::as_slice)), Timestamp(now))
+    }
+
+    #[test]
+    fn a_subscriber_is_waited_for_until_the_operator_s_bound_and_no_longer() {
+        let segments = [segment(0, 10, &[(EMAIL, 5)]), segment(10, 20, &[(EMAIL, 7)])];
+        let cursors = [("crm".to_owned(), Offset(3)), ("erp".to_owned(), Offset(12))].into();
+        let needs = Needs { cursors, ..free() };
+        let crm = |to| BTreeMap::from([("crm".to_owned(), Offset(to))]);
+        assert!(waiting(&segments, &needs, &[], 64).is_empty());
+        assert_eq!(waiting(&segments, &needs, &[], 65), crm(10));
+        let both = [("crm".to_owned(), Offset(20)), ("erp".to_owned(), Offset(20))].into();
+        assert_eq!(waiting(&segments, &needs, &[], 67), both);
+    }
+
+    #[test]
+    fn nothing_but_a_cursor_ever_yields() {
+        let segments = [segment(0, 10, &[(EMAIL, 5)]), segment(10, 20, &[(EMAIL, 7)])];
+        let cursors: BTreeMap<String, Offset> = [("crm".to_owned(), Offset(3))].into();
+        let behind = |needs: Needs, holds: &[String]| waiting(&segments, &needs, holds, 1_000);
+        let only = |needs: Needs| Needs { cursors: cursors.clone(), ..needs };
+        assert!(behind(only(free()), &["hold-1".to_owned()]).is_empty());
+        assert!(behind(only(Needs { open_event: Some(Offset(2)), ..free() }), &[]).is_empty());
+        let letters = [("erp".to_owned(), Offset(2))].into();
+        assert!(behind(only(Needs { dead_letters: letters, ..free() }), &[]).is_empty());
+        let replays = [("replay-1".to_owned(), Offset(2))].into();
+        assert!(behind(only(Needs { replays, ..free() }), &[]).is_empty());
+        assert!(behind(only(Needs { durable: Offset(9), ..free() }), &[]).is_empty());
+        let later = [("erp".to_owned(), Offset(12))].into();
+        let first = behind(only(Needs { dead_letters: later, ..free() }), &[]);
+        assert_eq!(first, [("crm".to_owned(), Offset(10))].into(), "up to what stays for another reason");
+    }
+
+    #[test]
+    fn events_in_no_class_are_waited_for_for_ever() {
+        let address = (ChangeType::Address, PriorityClass::Standard);
+        let segments = [segment(0, 10, &[(EMAIL, 5), (address, 5)])];
+        let needs = Needs { cursors: [("crm".to_owned(), Offset(3))].into(), ..free() };
+        assert!(waiting(&segments, &needs, &[], i64::MAX / 2).is_empty());
     }
 
     #[test]
@@ -209,7 +305,13 @@ mod tests {
     #[test]
     fn of_two_classes_that_hold_an_event_the_longer_one_counts() {
         let both = [class("short", 1, &[], None), class("long", 50, &[ChangeType::Email], None)];
-        let why = reasons(&both, &segment(0, 10, &[(EMAIL, 0)]), &free(), &[], Timestamp(20));
+        let why = reasons(
+            &Terms { classes: both.into(), cursors_wait: None },
+            &segment(0, 10, &[(EMAIL, 0)]),
+            &free(),
+            &[],
+            Timestamp(20),
+        );
         assert_eq!(why, [Why::Class("long".into(), Timestamp(50))]);
     }
 
@@ -230,7 +332,7 @@ mod tests {
         for (needs, why) in [
             (Needs { durable: Offset(9), ..free() }, Why::NotDurable),
             (Needs { open_event: Some(Offset(9)), ..free() }, Why::OpenEvent),
-            (Needs { cursors: map("crm", 9), ..free() }, Why::Cursor("crm".into())),
+            (Needs { cursors: map("crm", 9), ..free() }, Why::Cursor("crm".into(), None)),
             (Needs { dead_letters: map("crm", 9), ..free() }, Why::DeadLetters("crm".into())),
             (Needs { replays: map("replay-1", 9), ..free() }, Why::Replay("replay-1".into())),
         ] {
@@ -246,7 +348,7 @@ mod tests {
         assert!(at(&old, &past, 1_000).is_empty());
         let open = Segment { is_open: true, ..old.clone() };
         assert_eq!(at(&open, &free(), 1_000), [Why::Open]);
-        let held = reasons(&classes(), &old, &free(), &["hold-1".to_owned()], Timestamp(1_000));
+        let held = reasons(&terms(), &old, &free(), &["hold-1".to_owned()], Timestamp(1_000));
         assert_eq!(held, [Why::Hold("hold-1".into())]);
     }
 

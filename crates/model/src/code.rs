@@ -98,6 +98,7 @@ codes! {
     FINDING_ORDER = "WRIT-6020", "events were about to go out of order";
     FINDING_REJECTING = "WRIT-6021", "a subscriber refuses what it is sent";
     FINDING_HELD_UP = "WRIT-6023", "a subscriber holds its events up";
+    FINDING_BEHIND = "WRIT-6024", "the log lost events that a subscriber has not settled";
     LANE_BEHIND = "WRIT-6025", "a subscriber came back after the log was shortened";
     REPLAY_UNKNOWN = "WRIT-6026", "there is no such replay";
     REPLAY_REFUSED = "WRIT-6027", "the replay cannot be started or changed now";

@@ -44,6 +44,10 @@ pub enum ControlFact {
     DeadLetterClosed(DeadLetterClosed),
     /// A lane was paused, resumed or stopped.
     Lane(LaneChange),
+    /// An event is not sent any more, because a later one of its subject makes it void.
+    Voided(Voided),
+    /// A lane gave up a stretch of the log.
+    BehindRetention(BehindRetention),
     /// Final leaves were written for these events.
     Finalised(Finalised),
     /// A replay was started, moved on or ended.
@@ -226,6 +230,34 @@ pub struct DeadLetterClosed {
     pub how: String,
     /// Who did it.
     pub actor: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An event that one subscriber is not sent, or not sent again: a later erasure or suppression of its subject makes
+/// it void.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voided {
+    /// Whose lane.
+    pub subscriber: SubscriberName,
+    /// The event.
+    pub offset: Offset,
+    /// By which event.
+    pub by: Offset,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A stretch of the log that one subscriber does not get what it has not settled of: the log waited for it as long as
+/// the operator said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BehindRetention {
+    /// Whose lane.
+    pub subscriber: SubscriberName,
+    /// The first offset that was not settled.
+    pub from: Offset,
+    /// Where the lane goes on.
+    pub to: Offset,
     /// When.
     pub at: Timestamp,
 }

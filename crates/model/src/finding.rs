@@ -41,6 +41,8 @@ pub enum FindingKind {
     Gone,
     /// The subscriber asked for a longer wait than the operator's bound, and was sent to before it was over.
     WaitCut,
+    /// The log lost events that the subscriber has not settled.
+    BehindRetention,
 }
 
 impl FindingKind {
@@ -54,6 +56,7 @@ impl FindingKind {
             Self::Late => "late",
             Self::Gone => "gone",
             Self::WaitCut => "wait_cut",
+            Self::BehindRetention => "behind_retention",
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
+use writ_kernel::dispatch::parking;
 use writ_model::control::{ControlFact, Rekeyed};
 use writ_model::id::{Offset, SubjectId};
 use writ_model::lineage::Lamport;
@@ -208,6 +209,7 @@ impl World {
             state: self.state.lane(name).map_err(failed)?.map(|lane| lane.state),
             parked: parked.into_iter().collect(),
             scattered,
+            stuck: letters.iter().filter(|one| parking::is_stuck(one)).map(|one| one.subject_id).collect(),
             ..Recovered::default()
         })
     }

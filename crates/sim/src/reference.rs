@@ -197,7 +197,7 @@ impl Reference {
             }
             ControlFact::DeadLetterClosed(closed) => {
                 let key = (closed.subscriber.to_string(), closed.subject_id);
-                if closed.how == "discarded" {
+                if closed.how == "discarded" || closed.how == "void" {
                     let gone = self.dead.get(&key).into_iter().flatten().filter(|at| **at <= closed.through);
                     self.discarded.extend(gone.map(|offset| (key.0.clone(), *offset)));
                 }
@@ -219,6 +219,8 @@ impl Reference {
             ControlFact::Accounted(_)
             | ControlFact::Intake(_)
             | ControlFact::Stale(_)
+            | ControlFact::Voided(_)
+            | ControlFact::BehindRetention(_)
             | ControlFact::Lane(_)
             | ControlFact::Replay(_)
             | ControlFact::BranchDecided(_)

@@ -102,6 +102,9 @@ impl Found<'_> {
     }
 
     fn retention(&mut self, retention: &Retention) {
+        if let Some(wait) = retention.cursors_wait {
+            self.period("retention.cursors_wait", wait, MILLI..=100 * 365 * DAY);
+        }
         let mut names = BTreeSet::new();
         for class in &retention.classes {
             self.period("retention.classes", class.keep, MILLI..=100 * 365 * DAY);

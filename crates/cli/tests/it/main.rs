@@ -6,6 +6,7 @@
 mod at_most_once;
 mod audit;
 mod capture_under_fire;
+mod erasure;
 mod faults;
 mod first_change;
 mod guide;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -255,17 +256,32 @@ impl Stage {
         self.ask(Method::POST, path).await.expect("the engine answers").0
     }
 
+    /// Pushes one CloudEvent; the causality token that it is answered with.
+    pub(crate) async fn push(&self, source: &str, event: &Value) -> Option<String> {
+        let path = format!("/v1/intake/{source}");
+        let request = Request::builder().method(Method::POST).uri(path).header("host", "writ");
+        let request = request.header("content-type", "application/cloudevents+json");
+        let body = Full::new(Bytes::from(event.to_string()));
+        let response = self.send(request.body(body).expect("a well-formed request")).await?;
+        assert!(response.status().is_success(), "{}", response.status());
+        Some(response.headers().get("writ-causality")?.to_str().ok()?.to_owned())
+    }
+
     async fn ask(&self, method: Method, path: &str) -> Option<(StatusCode, Value)> {
+        let request = Request::builder().method(method).uri(path).header("host", "writ");
+        let response =
+            self.send(request.body(Full::new(Bytes::new())).expect("a well-formed request")).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await.ok()?.to_bytes();
+        Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Option<Response<Incoming>> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
         tokio::spawn(connection);
-        let request = Request::builder().method(method).uri(path).header("host", "writ");
-        let request = request.body(Full::new(Bytes::new())).expect("a well-formed request");
-        let response = sender.send_request(request).await.ok()?;
-        let status = response.status();
-        let body = response.into_body().collect().await.ok()?.to_bytes();
-        Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
+        sender.send_request(request).await.ok()
     }
 
     /// Runs `writ audit verify` on the store's audit folder.

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use writ_kernel::dispatch::replay::Act;
 use writ_kernel::dispatch::{self, LaneId};
 use writ_kernel::machine::Machine;
-use writ_model::id::SubjectId;
+use writ_model::id::{Offset, SubjectId};
 
 use super::Hub;
 use super::jobs::ReplayStatus;
@@ -40,6 +40,8 @@ pub(crate) enum Command {
         actor: String,
         waiting: Waiting<ReplayStatus>,
     },
+    /// The log waits for this subscriber no longer: it goes on at this offset.
+    Behind(String, Offset),
     /// The replays of this run.
     Replays(oneshot::Sender<Vec<ReplayStatus>>),
 }
@@ -62,6 +64,10 @@ impl Hub {
             }
             Command::Replay(request, waiting) => self.order_replay(*request, waiting),
             Command::Act { id, act, actor, waiting } => self.act_on_replay(&id, act, actor, waiting),
+            Command::Behind(name, to) => {
+                let (done, _) = oneshot::channel();
+                self.tell(&name, done, |lane| dispatch::Fact::Behind(lane, to));
+            }
             Command::Replays(reply) => {
                 drop(reply.send(self.jobs.status(&self.dispatch, self.clock.now().moment)));
             }

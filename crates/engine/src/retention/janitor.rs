@@ -10,15 +10,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::mpsc;
 use writ_model::code;
 use writ_model::id::{Offset, SourceName};
 use writ_model::time::Timestamp;
 use writ_store::log::{LogReader, Record};
 use writ_store::state::State;
 
-use super::{Extent, Keeper, KeeperError, would_start};
+use super::{Extent, Keeper, KeeperError, left_behind, would_start};
 use crate::clock;
 use crate::error::EngineError;
+use crate::hub::command::Command;
 use crate::metric;
 use crate::writer::{Work, WriterHandle};
 
@@ -44,6 +46,8 @@ pub(crate) struct Janitor {
     /// How long the pushed changes of each source are remembered.
     windows: Vec<(SourceName, Duration)>,
     let_go: Instant,
+    /// To the lanes.
+    commands: mpsc::Sender<Command>,
 }
 
 impl Janitor {
@@ -52,9 +56,10 @@ impl Janitor {
         log: Box<dyn LogReader>,
         writer: WriterHandle,
         windows: Vec<(SourceName, Duration)>,
+        commands: mpsc::Sender<Command>,
     ) -> Self {
         let (looked, forgotten, asked) = (Instant::now(), Offset::ZERO, Offset::ZERO);
-        Self { keeper, log, writer, looked, forgotten, asked, windows, let_go: looked }
+        Self { keeper, log, writer, looked, forgotten, asked, windows, let_go: looked, commands }
     }
 
     /// The follower's word: everything below is durable outside of the log.
@@ -78,14 +83,20 @@ impl Janitor {
         if before > self.log.start() {
             return self.carry_out(state, before);
         }
-        if self.keeper.classes.is_empty() || self.looked.elapsed() < LOOK_EVERY {
+        if self.keeper.terms.classes.is_empty() || self.looked.elapsed() < LOOK_EVERY {
             return Ok(());
         }
         self.looked = Instant::now();
         let as_of = state.applied();
-        let judged = self.keeper.judge(self.log.as_mut(), state, Extent::Prefix, clock::wall())?;
+        let now = clock::wall();
+        let judged = self.keeper.judge(self.log.as_mut(), state, Extent::Prefix, now)?;
         if let Some(before) = would_start(&judged) {
             self.writer.send(Work::Retire { before, as_of });
+        }
+        for (subscriber, to) in left_behind(&judged, now) {
+            // A full queue is asked again with the next look. The segment goes when the cursor that follows from
+            // this is durable, and not before.
+            drop(self.commands.try_send(Command::Behind(subscriber, to)));
         }
         Ok(())
     }

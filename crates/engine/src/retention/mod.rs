@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use writ_kernel::retention::{Class, Needs, Segment, Why, covers, reasons, truncation};
+use writ_kernel::retention::{Class, Needs, Segment, Terms, Why, behind, covers, reasons, truncation};
 use writ_model::id::{Offset, SubjectId, SubscriberName};
 use writ_model::retention::Hold;
 use writ_model::time::Timestamp;
@@ -29,7 +29,7 @@ const LETTERS: usize = 4096;
 
 /// What has been learned of the log's segments, and by what they are judged.
 pub(crate) struct Keeper {
-    classes: Vec<Class>,
+    terms: Terms,
     subscribers: Vec<SubscriberName>,
     /// Everything below survives a power cut outside of the log.
     durable: AtomicU64,
@@ -104,8 +104,9 @@ impl Keeper {
             priority: one.priority,
         };
         let classes = retention.classes.iter().map(class).collect();
+        let terms = Terms { classes, cursors_wait: retention.cursors_wait.map(|wait| wait.0) };
         let (durable, surveys) = (AtomicU64::new(0), Mutex::new(Surveys::default()));
-        Self { classes, subscribers, durable, surveys }
+        Self { terms, subscribers, durable, surveys }
     }
 
     /// The follower's word: state, vault and audit log have everything below, durably.
@@ -145,7 +146,7 @@ impl Keeper {
             let kinds = kinds.unwrap_or_default();
             let segment = Segment { from: span.from, to: span.to, is_open: span.is_open, kinds };
             let holds = holds_on(&holds, &segment, state);
-            let mut why = reasons(&self.classes, &segment, &needs, &holds, now);
+            let mut why = reasons(&self.terms, &segment, &needs, &holds, now);
             let stays = |one: &Judged| one.is_unread || !one.why.is_empty();
             why.extend(judged.last().is_some_and(stays).then_some(Why::Earlier));
             let one = Judged { span, segment, is_unread, why };
@@ -193,7 +194,7 @@ impl Keeper {
         let would_start = would_start(&judged);
         Ok(RetentionReport {
             log_start: log.start(),
-            would_start: would_start.filter(|_| !self.classes.is_empty()),
+            would_start: would_start.filter(|_| !self.terms.classes.is_empty()),
             truncated_before: state.truncated()?,
             segments: judged.iter().map(|one| self.segment(one)).collect(),
         })
@@ -202,7 +203,7 @@ impl Keeper {
     fn segment(&self, judged: &Judged) -> SegmentReport {
         let Judged { span, segment, is_unread, why } = judged;
         let mut why: Vec<String> = why.iter().map(ToString::to_string).collect();
-        if self.classes.is_empty() {
+        if self.terms.classes.is_empty() {
             why.insert(0, "no retention class is configured: everything is kept".to_owned());
         }
         why.extend(is_unread.then(|| "it is not read to its end yet".to_owned()));
@@ -222,6 +223,12 @@ impl Keeper {
 fn would_start(judged: &[Judged]) -> Option<Offset> {
     let read = judged.iter().take_while(|one| !one.is_unread);
     truncation(read.map(|one| (&one.segment, one.why.as_slice())))
+}
+
+/// The subscribers that the log waits for no longer, each with where it goes on.
+fn left_behind(judged: &[Judged], now: Timestamp) -> BTreeMap<String, Offset> {
+    let read = judged.iter().take_while(|one| !one.is_unread);
+    behind(read.map(|one| (&one.segment, one.why.as_slice())), now)
 }
 
 fn holds_on(holds: &[Hold], segment: &Segment, state: &dyn State) -> Vec<String> {

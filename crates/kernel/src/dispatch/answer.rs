@@ -109,6 +109,11 @@ impl Lane {
                     let hash = classify::answer_sha256(part.answer, part.first + index);
                     through = self.acknowledge(turn, part.line, hash).or(through);
                 }
+                Outcome::Retry { .. } | Outcome::Throttled { .. } | Outcome::Rejected { .. }
+                    if self.is_void(part.line) =>
+                {
+                    break;
+                }
                 Outcome::Retry { cause } | Outcome::Throttled { cause, .. } => {
                     self.suspect_front(part.line, part.answer);
                     let is_waited = matches!(outcome, Outcome::Throttled { wait: Some(_), .. });
@@ -133,6 +138,7 @@ impl Lane {
                 Outcome::SubscriberGone => break,
             }
         }
+        self.drop_void(turn, part.line);
         self.backlog.land(part.line, until);
         self.after_landing(turn, part.line, through);
     }

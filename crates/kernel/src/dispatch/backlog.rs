@@ -15,6 +15,7 @@ use super::Item;
 use super::line::Line;
 use super::overtake;
 use super::rate::Purse;
+use super::void;
 
 /// One event in a queue.
 #[derive(Debug, Clone)]
@@ -293,6 +294,110 @@ impl Backlog {
         self.items -= taken.len();
         self.bytes -= taken.iter().map(|q| q.item.bytes as usize).sum::<usize>();
         taken
+    }
+
+    /// How many of a line's first events are in flight.
+    pub fn in_flight(&self, line: Line) -> usize {
+        match self.queues.get(&line).map(|queue| queue.place) {
+            Some(Place::Flying(count)) => count,
+            Some(Place::Ready(..) | Place::Waiting(_)) | None => 0,
+        }
+    }
+
+    /// Whether a later event of the line makes this one void.
+    pub fn has_voider(&self, line: Line, item: &Item) -> bool {
+        let queue = self.queues.get(&line).filter(|queue| queue.express > 0);
+        queue.is_some_and(|queue| queue.items.iter().any(|later| void::voids(&later.item, item)))
+    }
+
+    /// Takes out what a later event of its line makes void, each with the offset of that one. The first
+    /// `in_flight` events stay. A line that waited for one of them is ready.
+    pub fn take_void(&mut self, line: Line, in_flight: usize) -> Vec<(Queued, Offset)> {
+        let Some(queue) = self.queues.get(&line).filter(|queue| queue.express > 0) else { return Vec::new() };
+        let voider = |item: &Item| {
+            let later = queue.items.iter().find(|later| void::voids(&later.item, item));
+            later.map(|later| later.item.offset)
+        };
+        let of = |(at, queued): (usize, &Queued)| {
+            voider(&queued.item).filter(|_| at >= in_flight && !queued.is_redriven)
+        };
+        let by: Vec<Option<Offset>> = queue.items.iter().enumerate().map(of).collect();
+        if by.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        let out: Vec<bool> = by.iter().map(Option::is_some).collect();
+        self.take_out(line, &out).into_iter().zip(by.into_iter().flatten()).collect()
+    }
+
+    /// Takes out every event before an offset that neither is in flight nor comes from the dead letters.
+    pub fn take_below(&mut self, offset: Offset) -> Vec<Queued> {
+        let is_old = |queue: &Queue| queue.items.front().is_some_and(|first| first.item.offset < offset);
+        let lines: Vec<Line> =
+            self.queues.iter().filter(|(_, queue)| is_old(queue)).map(|(line, _)| *line).collect();
+        lines.into_iter().flat_map(|line| self.take_first(line, self.in_flight(line), offset)).collect()
+    }
+
+    /// The same for a line whose attempt has ended.
+    pub fn take_line_below(&mut self, line: Line, offset: Offset) -> Vec<Queued> {
+        self.take_first(line, 0, offset)
+    }
+
+    fn take_first(&mut self, line: Line, in_flight: usize, below: Offset) -> Vec<Queued> {
+        let Some(queue) = self.queues.get(&line) else { return Vec::new() };
+        let is_out = |(at, queued): (usize, &Queued)| {
+            at >= in_flight && !queued.is_redriven && queued.item.offset < below
+        };
+        let out: Vec<bool> = queue.items.iter().enumerate().map(is_out).collect();
+        self.take_out(line, &out)
+    }
+
+    /// Takes the marked events off a line. A line that waited for the first of them is ready.
+    fn take_out(&mut self, line: Line, out: &[bool]) -> Vec<Queued> {
+        if !out.contains(&true) {
+            return Vec::new();
+        }
+        self.unready(line);
+        let queue = self.queues.get_mut(&line).expect("the caller looked it up");
+        let waited = match queue.place {
+            Place::Waiting(until) => Some(until),
+            Place::Ready(..) | Place::Flying(_) => None,
+        };
+        let mut taken = Vec::new();
+        for (queued, is_out) in std::mem::take(&mut queue.items).into_iter().zip(out) {
+            if *is_out {
+                taken.push(queued);
+            } else {
+                queue.items.push_back(queued);
+            }
+        }
+        queue.rerank();
+        let is_empty = queue.items.is_empty();
+        self.items -= taken.len();
+        self.bytes -= taken.iter().map(|queued| queued.item.bytes as usize).sum::<usize>();
+        if let Some(until) = waited.filter(|_| out[0]) {
+            self.waiting.remove(&(until, line));
+        }
+        match waited {
+            Some(_) if !out[0] => {}
+            None if self.in_flight(line) > 0 => {}
+            Some(_) | None if is_empty => drop(self.queues.remove(&line)),
+            Some(_) | None => self.make_ready(line),
+        }
+        taken
+    }
+
+    /// The lines of single events that this one makes void.
+    pub fn lines_of(&self, voider: &Item) -> Vec<Line> {
+        let is_void =
+            |queue: &Queue| queue.items.front().is_some_and(|first| void::voids(voider, &first.item));
+        let lines =
+            self.queues.iter().filter(|(line, queue)| matches!(line, Line::Event(_)) && is_void(queue));
+        lines.map(|(line, _)| *line).collect()
+    }
+
+    /// Keeps a line from being sent until it lands.
+    pub fn hold(&mut self, line: Line) {
+        self.unready(line);
     }
 
     /// Whether a line has events here.

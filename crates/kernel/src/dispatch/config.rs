@@ -113,6 +113,8 @@ pub struct Recovered {
     /// Those of them with dead letters that were parked without the later events of the subject: what stands
     /// between them may be open.
     pub scattered: BTreeSet<SubjectId>,
+    /// Parked subjects whose dead letters hold an erasure or a suppression behind another event: they are redriven.
+    pub stuck: BTreeSet<SubjectId>,
     /// The log's end at the start: an event below it may have been attempted before.
     pub end: Offset,
     /// Branches that are decided and not concluded.

@@ -80,6 +80,12 @@ impl Position {
         self.inherited.retain(|(_, last)| *last >= read_to);
     }
 
+    /// What is before an offset is not waited for any more.
+    pub fn give_up_below(&mut self, offset: Offset) {
+        self.open = self.open.split_off(&offset);
+        self.read_past(offset);
+    }
+
     /// An event settled. False when it was not open.
     pub fn settle(&mut self, offset: Offset) -> bool {
         self.open.remove(&offset).is_some()
@@ -113,6 +119,18 @@ mod tests {
 
     fn ranges(pairs: &[(u64, u64)]) -> Vec<(Offset, Offset)> {
         pairs.iter().map(|(a, b)| (Offset(*a), Offset(*b))).collect()
+    }
+
+    #[test]
+    fn what_is_given_up_holds_the_watermark_no_longer() {
+        let mut position = Position::new(Offset(10), Vec::new());
+        assert!([11, 14, 17].into_iter().all(|offset| position.open(Offset(offset), Timestamp(0))));
+        position.read_past(Offset(20));
+        position.give_up_below(Offset(14));
+        assert_eq!((position.watermark(), position.done()), (Offset(14), ranges(&[(15, 16), (18, 19)])));
+        position.give_up_below(Offset(30));
+        assert_eq!((position.watermark(), position.read_to()), (Offset(30), Offset(30)));
+        assert!(!position.open(Offset(29), Timestamp(0)));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use writ_model::id::{Offset, SubjectId};
 
+use super::{Item, void};
+
 /// At most so many subjects are parked at one lane: 40 bytes each, and an operator who has more should act.
 pub const PARKED_SUBJECTS_MAX: usize = 65_536;
 
@@ -40,6 +42,8 @@ struct Sequence {
     has_joined: bool,
     /// Some of its dead letters were parked alone.
     is_scattered: bool,
+    /// The last event of this run that may make dead letters void, and whether a round has begun since.
+    voider: Option<(Item, bool)>,
 }
 
 /// What is to be done after a redriven round.
@@ -109,6 +113,7 @@ impl Parked {
             discard: None,
             has_joined: false,
             is_scattered: false,
+            voider: None,
         };
         let sequence = self.subjects.entry(subject).or_insert_with(fresh);
         sequence.last = sequence.last.max(offset);
@@ -125,6 +130,20 @@ impl Parked {
         }
     }
 
+    /// An event that makes others void has come for a parked subject: the sequence is redriven without those, so
+    /// that it does not wait for an operator behind what nobody should be sent.
+    pub fn passed_by(&mut self, voider: &Item) {
+        let Some(sequence) = self.subjects.get_mut(&voider.subject_id) else { return };
+        sequence.voider = Some((voider.clone(), false));
+        self.want(voider.subject_id, void::ACTOR.to_owned());
+    }
+
+    /// By which event one of the sequence is made void.
+    pub fn voided_by(&self, item: &Item) -> Option<Offset> {
+        let (voider, _) = self.subjects.get(&item.subject_id)?.voider.as_ref()?;
+        void::voids(voider, item).then_some(voider.offset)
+    }
+
     /// The next subject whose sequence is to be read, if there is a place.
     pub fn start_next(&mut self) -> Option<SubjectId> {
         if self.active >= REDRIVES_MAX {
@@ -135,6 +154,7 @@ impl Parked {
             if sequence.stage == Stage::Wanted {
                 sequence.stage = Stage::Reading;
                 sequence.has_joined = false;
+                sequence.voider.iter_mut().for_each(|(_, is_tried)| *is_tried = true);
                 self.active += 1;
                 return Some(subject);
             }
@@ -175,6 +195,9 @@ impl Parked {
             self.active -= 1;
         }
         sequence.stage = Stage::Parked;
+        if matches!(sequence.voider, Some((_, false))) {
+            self.want(subject, void::ACTOR.to_owned());
+        }
     }
 
     /// Asks for the sequence to be discarded when the attempt under way has ended.

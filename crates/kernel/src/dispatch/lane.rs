@@ -17,13 +17,14 @@ use super::cursor::Position;
 use super::dead_letter::Parked;
 use super::lateness::Lateness;
 use super::ledger::Ledger;
+use super::line::Line;
 use super::pace::Pace;
 use super::parent::Turn;
 use super::replay;
 use super::retry::Jitter;
 use super::send::Flight;
 use super::two_phase::Coordinator;
-use super::{Effect, Item, LaneId, Note};
+use super::{Effect, Item, LaneId, Note, void};
 use crate::gate::permit::PermitVerdict;
 
 pub use super::config::{Batching, Config, Recovered, State};
@@ -61,6 +62,10 @@ pub struct Lane {
     pub(super) coordinator: Option<Coordinator>,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
+    /// Lines of a lane without order that wait for attempts whose events they make void, each with its event.
+    pub(super) held: Vec<(Line, Item)>,
+    /// The log may have lost what is below.
+    pub(super) floor: Offset,
     /// Events below this may have been attempted by an earlier run.
     attempted_below: Offset,
 }
@@ -74,6 +79,9 @@ impl Lane {
         let mut lane = Self::at(given, config, Position::new(watermark, done));
         lane.state = State::recovered(recovered.state.as_deref());
         lane.parked = Parked::new(recovered.parked, &recovered.scattered);
+        for subject in recovered.stuck {
+            lane.parked.want(subject, void::ACTOR.to_owned());
+        }
         lane.attempted_below = recovered.end;
         lane.coordinator = lane.config.is_two_phase.then(|| Coordinator::new(recovered.decided));
         lane
@@ -109,6 +117,8 @@ impl Lane {
             coordinator: None,
             linger_until: None,
             is_reading: false,
+            held: Vec::new(),
+            floor: Offset::ZERO,
             attempted_below: Offset::ZERO,
         }
     }
@@ -195,10 +205,20 @@ impl Lane {
             // A replay would be a second attempt.
             return self.settle(turn, queued.item.offset, SettledAs::Withheld, 0, None);
         }
+        let item = void::is_voider(&queued.item).then(|| queued.item.clone());
         match self.parked.last(queued.item.subject_id).filter(|_| order.parks_later()) {
             Some(last) => self.join_dead_letters(turn, &queued, last),
             None => self.backlog.push(line, queued),
         }
+        if let Some(item) = item {
+            self.parked.passed_by(&item);
+            self.make_void(turn, line, &item);
+        }
+    }
+
+    /// An earlier run may have sent the event.
+    pub(super) fn may_have_been_attempted(&self, offset: Offset) -> bool {
+        offset < self.attempted_below
     }
 
     pub(super) fn queued(&self, item: Item, is_redriven: bool) -> Queued {
@@ -206,7 +226,7 @@ impl Lane {
         let delivery_id =
             self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
         let is_once = self.config.promises.of(item.change_type).is_once(item.operation);
-        let may_have_arrived = is_redriven || item.offset < self.attempted_below;
+        let may_have_arrived = is_redriven || self.may_have_been_attempted(item.offset);
         let is_suspect = self.config.probes && may_have_arrived && !is_once;
         let due = self.config.due.due(item.change_type, item.recorded_at);
         Queued {

@@ -10,6 +10,7 @@ mod answer;
 pub mod answers;
 pub mod attempt;
 pub mod backlog;
+mod behind;
 pub mod breaker;
 pub mod classify;
 mod config;
@@ -24,13 +25,14 @@ mod once;
 pub mod overtake;
 pub mod pace;
 mod parent;
-mod parking;
+pub mod parking;
 mod probe;
 pub mod rate;
 pub mod replay;
 pub mod retry;
 pub mod send;
 mod two_phase;
+pub mod void;
 
 use std::time::Duration;
 
@@ -104,6 +106,8 @@ pub enum Fact {
     DeadLettersRead(LaneId, SubjectId, Vec<Item>),
     /// An operator discards one subject's dead-letter sequence.
     Discard(LaneId, SubjectId, String),
+    /// The log is about to lose what is before this offset: the lane goes on there.
+    Behind(LaneId, Offset),
     /// An operator pauses, resumes, slows or cancels a replay. Ignored for a live lane.
     Act(LaneId, replay::Act, String),
 }
@@ -210,6 +214,13 @@ pub enum Note {
         /// What came back.
         cause: String,
     },
+    /// An event is not sent, or not again: a later erasure or suppression of its subject makes it void.
+    Voided {
+        /// Which event.
+        offset: Offset,
+        /// By which.
+        by: Offset,
+    },
     /// Branches at the receiver cannot be listed or resolved now.
     Unresolved {
         /// What came back.
@@ -224,6 +235,15 @@ pub enum Note {
     Gone,
     /// The lane runs again after it was paused or gone.
     Resumed,
+    /// An operator resumed the lane, whether or not it stood: what it lost is taken note of.
+    Noticed,
+    /// The log does not keep what the lane has not settled of this stretch: it is not delivered.
+    Behind {
+        /// The first offset that was not settled.
+        from: Offset,
+        /// Where the lane goes on.
+        to: Offset,
+    },
     /// The lane was offered events out of order: it took none of them and paused itself.
     Disorder,
     /// The oldest event that is not settled is older than the operator allows.

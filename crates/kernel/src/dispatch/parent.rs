@@ -16,7 +16,7 @@ use super::attempt::DeliveryKey;
 use super::lane::{Config, Endowment, Lane, Recovered, State};
 use super::rate::Rate;
 use super::replay::{Order, REPLAYS_MAX, Refused};
-use super::{Effect, Fact, LaneId};
+use super::{Effect, Fact, LaneId, Note};
 use crate::machine::{Machine, Now};
 
 /// What all lanes share.
@@ -258,7 +258,11 @@ impl Machine for Dispatch {
                 self.forget_ended(branch.attempt);
             }
             Fact::Pause(id) => self.change(now, id, State::Paused, effects),
-            Fact::Resume(id) => self.change(now, id, State::Running, effects),
+            Fact::Resume(id) => {
+                self.route(now, id, effects, |lane, turn| lane.note(turn, Note::Noticed));
+                self.change(now, id, State::Running, effects);
+            }
+            Fact::Behind(id, to) => self.route(now, id, effects, |lane, turn| lane.fall_behind(turn, to)),
             Fact::Redrive(id, subject, actor) => {
                 self.route(now, id, effects, |lane, _| lane.redrive(subject, actor));
             }

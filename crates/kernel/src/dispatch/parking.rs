@@ -4,6 +4,7 @@
 use writ_model::control::{ControlFact, DeadLetter, DeadLetterClosed};
 use writ_model::delivery::SettledAs;
 use writ_model::id::{Offset, SubjectId};
+use writ_model::taxonomy::ChangeType;
 use writ_model::time::Moment;
 
 use super::backlog::Queued;
@@ -11,11 +12,18 @@ use super::dead_letter::{Next, REDRIVE_ITEMS_MAX};
 use super::lane::Lane;
 use super::line::Line;
 use super::parent::Turn;
-use super::{Effect, GivenUp, Item, Note};
+use super::{Effect, GivenUp, Item, Note, void};
 use crate::gate::permit::PermitVerdict;
 
 /// The cause of an event that is only there because an earlier one of its subject is.
 const BEHIND: &str = "behind";
+
+/// A dead letter that should not wait for an operator: an erasure or a suppression behind another event of its
+/// subject, which it may make void.
+pub fn is_stuck(letter: &DeadLetter) -> bool {
+    let is_urgent = matches!(letter.change_type, ChangeType::Erasure | ChangeType::Suppression);
+    is_urgent && letter.cause == BEHIND
+}
 
 /// Which part of a sequence leaves the dead letters.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +37,11 @@ impl Left {
     fn through(through: Offset) -> Self {
         Self { from: None, through }
     }
+}
+
+/// By which of these an event is made void.
+fn voided_by(item: &Item, voiders: &[Item]) -> Option<Offset> {
+    voiders.iter().find(|voider| void::voids(voider, item)).map(|voider| voider.offset)
 }
 
 impl Lane {
@@ -136,8 +149,15 @@ impl Lane {
             return;
         }
         let mut through = self.parked.last(subject).filter(|_| items.is_empty());
+        let voiders: Vec<Item> = items.iter().filter(|item| void::is_voider(item)).cloned().collect();
         for item in items.into_iter().take(REDRIVE_ITEMS_MAX) {
             through = Some(item.offset);
+            if let Some(by) = self.parked.voided_by(&item).or_else(|| voided_by(&item, &voiders)) {
+                let left = Left { from: Some(item.offset), through: item.offset };
+                self.close_dead_letters(turn, subject, left, "void", Some(void::ACTOR.to_owned()));
+                self.journal_void(turn, item.offset, by);
+                continue;
+            }
             // One that policy has come to deny leaves with the next that is delivered.
             if matches!(item.permit, PermitVerdict::Granted(_)) {
                 self.backlog.push(Line::Subject(subject), self.queued(item, true));
@@ -179,6 +199,7 @@ impl Lane {
 
     /// Looks at a line whose attempt ended: a round may be through, a discard may wait.
     pub(super) fn after_landing(&mut self, turn: &mut Turn<'_>, line: Line, through: Option<Offset>) {
+        self.release_held();
         let Line::Subject(subject) = line else { return };
         if self.parked.last(subject).is_none() {
             return;

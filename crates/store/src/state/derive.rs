@@ -101,6 +101,10 @@ impl<'a> Draft<'a> {
             ControlFact::ReplayActed(_) | ControlFact::ReplayWithheld(_) => Ok(()),
             // It is read in the log, and counted in the accounting leaf.
             ControlFact::Stale(_) => Ok(()),
+            // Why an event was withheld; that it was is settled.
+            ControlFact::Voided(_) => Ok(()),
+            // The cursor that follows it says the same.
+            ControlFact::BehindRetention(_) => Ok(()),
             ControlFact::Truncated(truncated) => {
                 let before = key::offset_bytes(truncated.before).to_vec();
                 self.batch.put(CONTROL, key::TRUNCATED.to_vec(), before);

@@ -13,6 +13,7 @@ mod recovery;
 mod replaying;
 mod throttling;
 mod two_phase;
+mod voiding;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -68,11 +69,11 @@ fn recovered(config: Config, recovered: Recovered) -> Bench {
     bench
 }
 
-fn subject(n: u8) -> SubjectId {
+pub(super) fn subject(n: u8) -> SubjectId {
     SubjectId([n; 16])
 }
 
-fn item(offset: u64, of: u8) -> Item {
+pub(super) fn item(offset: u64, of: u8) -> Item {
     let policy = PolicyVersion("p@sha256:00".into());
     let decision = Decision {
         class: PriorityClass::Standard,

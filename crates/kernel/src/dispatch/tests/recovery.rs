@@ -76,3 +76,39 @@ fn a_drain_sends_nothing_more_and_leaves_lanes_and_replays_running_for_the_next_
     assert_eq!(states, ["running"], "only the replay's progress, and it still runs");
     assert_eq!(bench.cursor().watermark, Offset(2));
 }
+
+fn fell(bench: &Bench) -> Vec<(u64, u64)> {
+    let facts = bench.journal().into_iter().filter_map(|fact| match fact {
+        ControlFact::BehindRetention(behind) => Some((behind.from.0, behind.to.0)),
+        _ => None,
+    });
+    facts.collect()
+}
+
+#[test]
+fn a_lane_that_the_log_waits_for_no_longer_goes_on_behind_the_gap() {
+    let mut bench = bench(Config { in_flight_max: 1, ..config() });
+    bench.offer((1..=6).map(|n| item(n, n as u8)).collect());
+    let sent = bench.sent();
+    bench.tell(Fact::Behind(LANE, Offset(5)));
+    assert_eq!(fell(&bench), [(1, 5)]);
+    assert_eq!(bench.cursor().watermark, Offset(5), "told at once");
+    bench.tell(Fact::Answered(sent[0].0, http(422)));
+    assert_eq!(bench.answer_all(&http(200)), [[5], [6]]);
+    assert!(bench.dead().is_empty(), "what was in flight is not parked: its payload is about to go");
+    bench.pass(Duration::from_secs(3600));
+    assert_eq!(bench.answer_all(&http(200)), Vec::<Vec<u64>>::new());
+    bench.tell(Fact::Behind(LANE, Offset(3)));
+    assert_eq!(fell(&bench), [(1, 5)], "a lane that is past it loses nothing");
+}
+
+#[test]
+fn a_lane_that_never_read_the_gap_reads_on_behind_it() {
+    let mut bench = bench(config());
+    bench.tell(Fact::Behind(LANE, Offset(100)));
+    assert_eq!(fell(&bench), [(0, 100)]);
+    // What was asked for before comes, and is not taken.
+    bench.offer(vec![item(7, 1)]);
+    assert!(bench.offsets().is_empty());
+    assert!(bench.effects.iter().any(|effect| matches!(effect, Effect::Read { from: Offset(100), .. })));
+}
