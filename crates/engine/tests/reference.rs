@@ -38,6 +38,7 @@ fn whole() -> Config {
                     "status": 409,
                     "header": { "name": "a", "equals": "b", "contains": "b" },
                     "body": { "at": "/a", "equals": 1 },
+                    "change_types": ["erasure"],
                     "then": "retry",
                 }],
                 "answer_items": { "at": "/a", "status": "/b" },

@@ -189,7 +189,7 @@ fn promise(change_type: ChangeType, wanted: Guarantee, terms: &Terms<'_>) -> Res
 /// The first mechanism that holds. One that forgets too early is no proof, but says more than that there is none.
 fn proven(change_type: ChangeType, terms: &Terms<'_>) -> Result<Promise, Unkept> {
     let mut unkept = Unkept::Unproven(change_type);
-    let mut proofs: Vec<&Proof> = terms.proofs.iter().collect();
+    let mut proofs: Vec<&Proof> = terms.proofs.iter().filter(|proof| proof.covers(change_type)).collect();
     proofs.sort_by_key(|proof| rank(change_type, proof.mechanism));
     for proof in proofs {
         match proof.remembers {
@@ -226,7 +226,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
     fn proof(mechanism: Mechanism, remembers: Option<Duration>) -> Proof {
-        Proof { mechanism, remembers }
+        Proof::of_all(mechanism, remembers)
     }
 
     fn resolved(
@@ -237,6 +237,18 @@ mod tests {
     ) -> Result<Resolved, Vec<Unkept>> {
         let chosen = chosen.iter().copied().collect();
         resolve(&Terms { chosen: &chosen, is_ad_audience, expires, proofs, repeats_within: 3 * DAY })
+    }
+
+    #[test]
+    fn an_operation_that_may_be_done_again_is_proven_for_what_it_was_stated_of_and_for_nothing_else() {
+        let stated =
+            Proof { change_types: vec![ChangeType::Erasure], ..proof(Mechanism::IdempotentOperation, None) };
+        let found = resolved(&[], std::slice::from_ref(&stated), false, false).unwrap();
+        let erasure = found.promises.of(ChangeType::Erasure);
+        assert_eq!(erasure.mechanism, Some(Mechanism::IdempotentOperation));
+        assert_eq!(found.promises.of(ChangeType::Consent), Promise::AT_LEAST_ONCE);
+        let chosen = [(ChangeType::Tier, Guarantee::ExactlyOnce)];
+        assert_eq!(resolved(&chosen, &[stated], false, false), Err(vec![Unkept::Unproven(ChangeType::Tier)]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::taxonomy::{Operation, UnknownWord, words};
+use crate::taxonomy::{ChangeType, Operation, UnknownWord, words};
 
 words! {
     /// How often an event takes effect at a subscriber.
@@ -40,12 +40,26 @@ words! {
 }
 
 /// One mechanism that a configured connector proves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     /// Which.
     pub mechanism: Mechanism,
     /// How long the receiver tells a repeat from a first delivery; `None` when no time bounds it.
     pub remembers: Option<Duration>,
+    /// For which change types; for all when empty.
+    pub change_types: Vec<ChangeType>,
+}
+
+impl Proof {
+    /// A proof for every change type.
+    pub fn of_all(mechanism: Mechanism, remembers: Option<Duration>) -> Self {
+        Self { mechanism, remembers, change_types: Vec::new() }
+    }
+
+    /// Whether it holds for this change type.
+    pub fn covers(&self, change_type: ChangeType) -> bool {
+        self.change_types.is_empty() || self.change_types.contains(&change_type)
+    }
 }
 
 /// What one subscriber is promised for one change type.

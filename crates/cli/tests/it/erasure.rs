@@ -85,3 +85,26 @@ async fn an_erasure_does_not_wait_for_an_operator_behind_a_dead_letter() {
     assert!(stage.terminate().await.success(), "{}", stage.log());
     assert!(stage.verify().await.succeeded().contains("sound"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_has_erased_already_says_so_and_its_lane_goes_on() {
+    let crm = Receiver::start(Behaviour::Answering(410)).await;
+    let source = "sources:\n  events:\n    kind: cloudevents\n";
+    let stated = "    idempotent: { change_types: [erasure], generation_guarded: true, source: a page }\n    delivery: { \
+                  answers: [{ status: 410, change_types: [erasure], then: acknowledged }], ";
+    let crm_lane = webhook("crm", &crm).replace("    delivery: { ", stated);
+    let mut stage = Stage::new(format!("{HEAD}{source}subscribers:\n{crm_lane}")).await;
+    stage.start().await;
+    let token = push(&stage, &erasure("e1", 42)).await;
+    let seen = stage.writ(&["seen", &token, "--wait", "30s"]).await;
+    assert_eq!(seen.code, Some(0), "{seen:?}");
+    let lane = stage.lane("crm").await.expect("the lane is there");
+    assert_eq!((lane["state"].as_str(), lane["dead_letters"].as_u64()), (Some("running"), Some(0)), "{lane}");
+    assert_eq!(lane["guarantees"]["erasure"]["mechanism"], "idempotent-operation", "{lane}");
+    assert_eq!(lane["guarantees"]["email"]["guarantee"], "at-least-once", "{lane}");
+    // An update that is answered so means what it says: the receiver is gone.
+    push(&stage, &email("u1", 43, "bea@example.org")).await;
+    let stopped = async || (stage.lane("crm").await?["state"] == "gone").then_some(());
+    until("the lane stops", stopped).await;
+    assert!(stage.terminate().await.success(), "{}", stage.log());
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use writ_model::delivery::{Answer, AttemptId, Outcome, SettledAs};
 use writ_model::id::{AnswerDigest, Offset};
+use writ_model::taxonomy::ChangeType;
 use writ_model::time::Moment;
 
 use super::lane::{Lane, State};
@@ -40,8 +41,9 @@ impl Lane {
         if let Stage::Staged(_, spent) = &flight.stage {
             turn.rate.release(*spent);
         }
+        let types = self.types(&flight.members);
         let judge = classify::Judge { rules: &self.config.answers, wall: turn.now.wall };
-        let verdict = judge.verdict(answer, flight.events());
+        let verdict = judge.verdict(answer, &types);
         let is_charged = self.breaker.charges(flight.pass);
         let outcomes = &verdict.outcomes;
         let health = classify::health(outcomes);
@@ -62,6 +64,15 @@ impl Lane {
             first += count;
         }
         self.stop_if_gone(turn, outcomes);
+    }
+
+    /// What the events of an attempt are about, in the order of sending.
+    pub(super) fn types(&mut self, members: &[(Line, usize)]) -> Vec<ChangeType> {
+        let mut types = Vec::new();
+        for (line, count) in members {
+            types.extend(self.backlog.front_mut(*line, *count).map(|queued| queued.item.change_type));
+        }
+        types
     }
 
     pub(super) fn stop_if_gone(&mut self, turn: &mut Turn<'_>, outcomes: &[Outcome]) {

@@ -1,16 +1,18 @@
 //! A subscriber's own words: an ordered, closed list of rules that say what its HTTP answers mean, before the
 //! table of [`super::classify`], which stays the end of the list.
 //!
-//! A rule looks at the status, at one header and at one place of a JSON body; all that it names must fit, and
+//! A rule looks at the status, at one header, at one place of a JSON body and at the event's change type; all that it names must fit, and
 //! the first rule that fits decides. A body that is no JSON, or longer than the connector reads, fits no rule
 //! that looks into it. Where a receiver answers a batch item by item, each item is judged by the same list.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use writ_model::delivery::{HttpAnswer, Wants};
+use writ_model::taxonomy::ChangeType;
 
 mod check;
 
@@ -79,6 +81,9 @@ pub struct Rule {
     /// A place of the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<BodyTest>,
+    /// Only answers to events of these change types; of all when none is named.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub change_types: BTreeSet<ChangeType>,
     /// What it means.
     pub then: Meaning,
 }
@@ -112,6 +117,8 @@ pub struct Seen<'a> {
     pub http: &'a HttpAnswer,
     /// Its body, or the item's result; absent when it is no JSON or nobody asked for it.
     pub body: Option<&'a Value>,
+    /// What the item is about.
+    pub change_type: ChangeType,
 }
 
 impl Rules {
@@ -161,6 +168,7 @@ impl Rule {
         self.status.as_ref().is_none_or(|statuses| statuses.0.contains(&seen.status))
             && self.header.as_ref().is_none_or(|test| test.fits(seen.http))
             && self.body.as_ref().is_none_or(|test| test.fits(seen.body))
+            && (self.change_types.is_empty() || self.change_types.contains(&seen.change_type))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use writ_model::delivery::{Answer, Fault, HttpAnswer, Outcome, Word};
 use writ_model::id::AnswerDigest;
+use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 
 use super::answers::{Meaning, Rules, Seen};
@@ -41,27 +42,28 @@ impl Verdict {
 }
 
 impl Judge<'_> {
-    /// What an answer to so many items means.
-    pub fn verdict(self, answer: &Answer, items: usize) -> Verdict {
-        let whole = |outcome| Verdict { outcomes: vec![outcome; items], is_itemised: false };
+    /// What an answer to items of these change types means.
+    pub fn verdict(self, answer: &Answer, items: &[ChangeType]) -> Verdict {
         match answer {
-            Answer::PerItem(answers) if answers.len() == items => {
-                let outcomes = answers.iter().map(|each| self.outcome(each)).collect();
+            Answer::PerItem(answers) if answers.len() == items.len() => {
+                let pairs = answers.iter().zip(items);
+                let outcomes = pairs.map(|(each, change_type)| self.outcome(each, *change_type)).collect();
                 Verdict { outcomes, is_itemised: true }
             }
             Answer::Http(http) => self.http(http, items),
             Answer::PerItem(_) | Answer::Durable | Answer::Failed(_) | Answer::Consumer(_) => {
-                whole(self.outcome(answer))
+                let outcomes = items.iter().map(|change_type| self.outcome(answer, *change_type)).collect();
+                Verdict { outcomes, is_itemised: false }
             }
         }
     }
 
-    fn outcome(self, answer: &Answer) -> Outcome {
+    fn outcome(self, answer: &Answer, change_type: ChangeType) -> Outcome {
         match answer {
             Answer::Durable => Outcome::Acknowledged,
             Answer::Http(http) => {
                 let body = self.rules.body(http);
-                self.seen(Seen { status: http.status, http, body: body.as_ref() })
+                self.seen(Seen { status: http.status, http, body: body.as_ref(), change_type })
             }
             Answer::Failed(fault) => failed(*fault),
             Answer::Consumer(word) => said(*word),
@@ -71,18 +73,23 @@ impl Judge<'_> {
     }
 
     /// An answer whose body may hold a result for each item.
-    fn http(self, http: &HttpAnswer, items: usize) -> Verdict {
+    fn http(self, http: &HttpAnswer, items: &[ChangeType]) -> Verdict {
         let body = self.rules.body(http);
         let Some(results) = self.rules.results(http, body.as_ref()) else {
-            let outcome = self.seen(Seen { status: http.status, http, body: body.as_ref() });
-            return Verdict { outcomes: vec![outcome; items], is_itemised: false };
+            let whole = |change_type: &ChangeType| {
+                let change_type = *change_type;
+                self.seen(Seen { status: http.status, http, body: body.as_ref(), change_type })
+            };
+            return Verdict { outcomes: items.iter().map(whole).collect(), is_itemised: false };
         };
-        if results.len() != items {
+        if results.len() != items.len() {
             let outcome = Outcome::Retry { cause: "answer_count".to_owned() };
-            return Verdict { outcomes: vec![outcome; items], is_itemised: false };
+            return Verdict { outcomes: vec![outcome; items.len()], is_itemised: false };
         }
-        let result = |(status, body)| self.seen(Seen { status, http, body: Some(body) });
-        Verdict { outcomes: results.into_iter().map(result).collect(), is_itemised: true }
+        let result = |((status, body), change_type): ((u16, _), &ChangeType)| {
+            self.seen(Seen { status, http, body: Some(body), change_type: *change_type })
+        };
+        Verdict { outcomes: results.into_iter().zip(items).map(result).collect(), is_itemised: true }
     }
 
     /// The rules first, then the table.
@@ -216,7 +223,7 @@ mod tests {
     }
 
     fn outcomes(answer: &Answer, items: usize, wall: Timestamp) -> Vec<Outcome> {
-        Judge { rules: &Rules::default(), wall }.verdict(answer, items).outcomes
+        Judge { rules: &Rules::default(), wall }.verdict(answer, &vec![ChangeType::Email; items]).outcomes
     }
 
     fn one(answer: &Answer) -> Outcome {
@@ -312,7 +319,7 @@ mod tests {
     fn judged(rules: &Rules, status: u16, body: &str, items: usize) -> Verdict {
         let body = Some(AnswerBody::new(body.as_bytes().to_vec()));
         let http = HttpAnswer { status, body, retry_after: Some("7".into()), ..HttpAnswer::default() };
-        Judge { rules, wall: Timestamp(0) }.verdict(&Answer::Http(http), items)
+        Judge { rules, wall: Timestamp(0) }.verdict(&Answer::Http(http), &vec![ChangeType::Email; items])
     }
 
     #[test]
@@ -338,6 +345,16 @@ mod tests {
         assert_eq!(verdict.outcomes, [Outcome::Acknowledged, Outcome::Acknowledged, rejected]);
         let short = judged(&rules, 200, body, 2).outcomes;
         assert!(short.iter().all(|one| *one == Outcome::Retry { cause: "answer_count".into() }));
+    }
+
+    #[test]
+    fn a_rule_for_an_erasure_leaves_what_is_beside_it_in_the_batch_to_the_table() {
+        let gone = json!([{ "status": 410, "change_types": ["erasure"], "then": "acknowledged" }]);
+        let rules = rules(gone, None);
+        let answer = http(410, None, None);
+        let types = [ChangeType::Erasure, ChangeType::Email];
+        let verdict = Judge { rules: &rules, wall: Timestamp(0) }.verdict(&answer, &types);
+        assert_eq!(verdict.outcomes, [Outcome::Acknowledged, Outcome::SubscriberGone]);
     }
 
     #[test]

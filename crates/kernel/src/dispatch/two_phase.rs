@@ -170,12 +170,14 @@ impl Lane {
 
     /// The receiver has answered to a prepare: what it prepared is decided now. `false` when nothing was prepared.
     pub(super) fn decide(&mut self, turn: &mut Turn<'_>, id: AttemptId, answer: &Answer) -> bool {
-        let Some(flight) = self.flights.get_mut(&id) else { return false };
+        let Some(members) = self.flights.get(&id).map(|flight| flight.members.clone()) else { return false };
+        let types = self.types(&members);
         let judge = classify::Judge { rules: &self.config.answers, wall: turn.now.wall };
-        if !judge.verdict(answer, flight.events()).outcomes.contains(&Outcome::Acknowledged) {
+        let is_prepared = judge.verdict(answer, &types).outcomes.contains(&Outcome::Acknowledged);
+        let Some(flight) = self.flights.get_mut(&id).filter(|_| is_prepared) else {
             self.suspect(turn, answer);
             return false;
-        }
+        };
         flight.stage = Stage::Deciding(answer.clone());
         let branch = self.branch(id);
         if let Some(coordinator) = &mut self.coordinator {

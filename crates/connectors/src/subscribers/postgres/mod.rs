@@ -111,7 +111,7 @@ impl Subscriber for Database {
 
     fn proofs(&self) -> Vec<Proof> {
         let remembers = Some(self.inbox.days * DAY);
-        vec![Proof { mechanism: self.mechanism, remembers }]
+        vec![Proof::of_all(self.mechanism, remembers)]
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {

@@ -11,6 +11,8 @@ mod settings;
 mod signature;
 
 #[cfg(test)]
+mod proof_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tls_tests;
@@ -25,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 use writ_model::delivery::{Answer, AnswerBody, Fault, HttpAnswer, Presence, Wants};
 use writ_model::guarantee::{Mechanism, Proof};
 use writ_model::id::AnswerDigest;
+use writ_model::taxonomy::ChangeType;
 
 use crate::descriptor::{Build, Descriptor, Provable};
 use crate::source::BoxFuture;
@@ -64,6 +67,10 @@ allow_addresses: [10.20.0.0/16]
             mechanism: Mechanism::Probe,
             needs: "probe, with fenced and reads_own_writes where the receiver documents both",
         },
+        Provable {
+            mechanism: Mechanism::IdempotentOperation,
+            needs: "idempotent: the change types that the receiver may be asked for again, guarded by generation",
+        },
     ],
     config_schema: settings::config_schema,
     build: Build::Subscriber(settings::build),
@@ -77,6 +84,8 @@ struct Webhook {
     batch_max: usize,
     /// How long the receiver drops a repeated delivery id, as the operator states it.
     remembers: Option<Duration>,
+    /// Change types that it may be asked for again without another effect.
+    idempotent: Vec<ChangeType>,
     /// How an event is looked for, where the receiver shows it.
     probe: Option<ReadBack>,
     pool: Pool,
@@ -125,11 +134,14 @@ impl Subscriber for Webhook {
     }
 
     fn proofs(&self) -> Vec<Proof> {
-        let key =
-            self.remembers.map(|_| Proof { mechanism: Mechanism::IdempotencyKey, remembers: self.remembers });
+        let key = self.remembers.map(|_| Proof::of_all(Mechanism::IdempotencyKey, self.remembers));
         let probe = self.probe.as_ref().filter(|probe| probe.is_proof);
-        let probe = probe.map(|_| Proof { mechanism: Mechanism::Probe, remembers: None });
-        key.into_iter().chain(probe).collect()
+        let probe = probe.map(|_| Proof::of_all(Mechanism::Probe, None));
+        let again = (!self.idempotent.is_empty()).then(|| Proof {
+            change_types: self.idempotent.clone(),
+            ..Proof::of_all(Mechanism::IdempotentOperation, None)
+        });
+        key.into_iter().chain(probe).chain(again).collect()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), String>> {

@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use tokio_rustls::TlsConnector;
 use writ_model::delivery::Wants;
+use writ_model::taxonomy::ChangeType;
 
 use super::Webhook;
 use super::address::Network;
@@ -31,6 +32,9 @@ const BATCH_MAX: usize = 1_000;
 const SECRETS_MAX: usize = 3;
 const HEADERS_MAX: usize = 32;
 const RETENTION_HOURS_MAX: u32 = 10 * 365 * 24;
+
+/// End in the same state however often they are done.
+const REPEATABLE: [ChangeType; 2] = [ChangeType::Erasure, ChangeType::Suppression];
 
 /// Written by Writ or by HTTP itself.
 const RESERVED: [&str; 11] = [
@@ -66,6 +70,8 @@ struct Settings {
     #[serde(default)]
     probe: Option<Probe>,
     #[serde(default)]
+    idempotent: Option<Idempotent>,
+    #[serde(default)]
     timeout_ms: Option<u64>,
     #[serde(default)]
     batch_max: Option<usize>,
@@ -95,6 +101,15 @@ struct Probe {
     #[serde(default)]
     reads_own_writes: bool,
     #[serde(default)]
+    source: String,
+}
+
+/// What the receiver documents of repeats.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Idempotent {
+    change_types: Vec<ChangeType>,
+    generation_guarded: bool,
     source: String,
 }
 
@@ -134,6 +149,14 @@ pub(super) fn config_schema() -> serde_json::Value {
                     "reads_own_writes": {"type": "boolean", "default": false},
                     "source": {"type": "string"},
                 }},
+            "idempotent": {"type": "object", "additionalProperties": false,
+                "required": ["change_types", "generation_guarded", "source"],
+                "description": "What the receiver may be asked for again without another effect.",
+                "properties": {
+                    "change_types": {"type": "array", "minItems": 1, "items": {"enum": ["erasure", "suppression"]}},
+                    "generation_guarded": {"const": true},
+                    "source": {"type": "string", "minLength": 1},
+                }},
             "timeout_ms": {"type": "integer", "minimum": 1, "maximum": TIMEOUT_MS_MAX, "default": TIMEOUT_MS_DEFAULT,
                 "description": "Milliseconds from resolving the name to the end of the answer."},
             "batch_max": {"type": "integer", "minimum": 1, "maximum": BATCH_MAX, "default": BATCH_MAX_DEFAULT,
@@ -165,6 +188,7 @@ pub(super) fn build(
     let (key_header, remembers) = idempotency(given.mode, given.idempotency_key.as_ref())?;
     let target = Target { host: url.host, port: url.port, allowed, tls };
     let probe = probe(given.mode, given.probe)?;
+    let idempotent = idempotent(given.idempotent)?;
     let template = Template { mode: given.mode, target: url.path, headers, keys, key_header };
     let timeout = Duration::from_millis(timeout_ms);
     Ok(Box::new(Webhook {
@@ -173,6 +197,7 @@ pub(super) fn build(
         timeout,
         batch_max,
         remembers,
+        idempotent,
         probe,
         pool: Pool::default(),
         wants: Wants::default(),
@@ -223,6 +248,32 @@ fn probe(mode: Mode, given: Option<Probe>) -> Result<Option<ReadBack>, ConfigErr
         return Err(invalid("probe.source", cause, "give the page, or the person who answers for it"));
     }
     Ok(Some(ReadBack { path: given.path, is_proof }))
+}
+
+/// What the receiver may be asked for again: only what ends in the same state however often it is done.
+fn idempotent(given: Option<Idempotent>) -> Result<Vec<ChangeType>, ConfigError> {
+    let Some(given) = given else { return Ok(Vec::new()) };
+    if let Some(other) = given.change_types.iter().find(|one| !REPEATABLE.contains(one)) {
+        let cause = format!("doing {other} again may change something");
+        return Err(invalid("idempotent.change_types", cause, "name `erasure`, `suppression` or both"));
+    }
+    if given.change_types.is_empty() {
+        return Err(invalid(
+            "idempotent.change_types",
+            "names none",
+            "name `erasure`, `suppression` or both",
+        ));
+    }
+    if !given.generation_guarded {
+        let cause = "a repeat may meet a record that was created again since";
+        let remedy = "say `generation_guarded: true` where the receiver keeps the event's `generation` and leaves a later one alone";
+        return Err(invalid("idempotent.generation_guarded", cause, remedy));
+    }
+    if given.source.trim().is_empty() {
+        let cause = "nothing says where the receiver documents it";
+        return Err(invalid("idempotent.source", cause, "give the page, or the person who answers for it"));
+    }
+    Ok(given.change_types)
 }
 
 fn batch_max(mode: Mode, given: Option<usize>) -> Result<usize, ConfigError> {

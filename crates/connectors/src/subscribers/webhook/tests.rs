@@ -391,7 +391,7 @@ async fn the_delivery_id_stands_in_the_header_that_the_receiver_reads() {
     let (webhook, listener) = endpoint(stated, &[]).await;
     let proofs = webhook.proofs();
     let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
-    assert_eq!(proofs, [Proof { mechanism: Mechanism::IdempotencyKey, remembers: hours(100) }]);
+    assert_eq!(proofs, [Proof::of_all(Mechanism::IdempotencyKey, hours(100))]);
     let serve = async {
         let (mut stream, _) = listener.accept().await.expect("accepts");
         let mut bytes = Vec::new();
@@ -455,20 +455,4 @@ async fn an_event_is_looked_for_by_one_get_whose_status_says_whether_it_is_there
         let id = DeliveryId([7; 16]);
         assert!(request.starts_with(&format!("GET /seen/{id}?event=event-7 HTTP/1.1\r\n")), "{request}");
     }
-}
-
-#[test]
-fn a_probe_proves_exactly_once_only_where_fencing_and_reading_own_writes_are_documented() {
-    let built = |probe: serde_json::Value| {
-        try_build(serde_json::json!({"url": "https://example.org/", "probe": probe}), &[])
-    };
-    let path = "/seen/{delivery_id}";
-    let proofs = |probe| built(probe).expect("builds").proofs();
-    assert!(proofs(serde_json::json!({"path": path, "fenced": true})).is_empty());
-    let both =
-        serde_json::json!({"path": path, "fenced": true, "reads_own_writes": true, "source": "a page"});
-    assert_eq!(proofs(both), [Proof { mechanism: Mechanism::Probe, remembers: None }]);
-    let unsourced = serde_json::json!({"path": path, "fenced": true, "reads_own_writes": true});
-    assert_eq!(built(unsourced).err().expect("refused").key, "probe.source");
-    assert_eq!(built(serde_json::json!({"path": "/seen"})).err().expect("refused").key, "probe.path");
 }

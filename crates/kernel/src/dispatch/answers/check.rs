@@ -110,7 +110,12 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         (Some(_), None) => false,
         (Some(one), Some(other)) => implies(other, one),
     };
-    statuses && header && (earlier.body.is_none() || earlier.body == later.body)
+    let types = match (earlier.change_types.is_empty(), later.change_types.is_empty()) {
+        (true, _) => true,
+        (false, true) => false,
+        (false, false) => later.change_types.is_subset(&earlier.change_types),
+    };
+    statuses && header && types && (earlier.body.is_none() || earlier.body == later.body)
 }
 
 /// Whether every value that the one takes is taken by the other.

@@ -3,6 +3,8 @@
 use serde_json::json;
 use writ_model::delivery::{AnswerBody, HttpAnswer};
 
+use writ_model::taxonomy::ChangeType;
+
 use super::*;
 
 fn rules(rules: Value) -> Rules {
@@ -17,7 +19,7 @@ fn http(status: u16, headers: &[(&str, &str)], body: &str) -> HttpAnswer {
 
 fn judged(rules: &Rules, http: &HttpAnswer) -> Option<(usize, Meaning)> {
     let body = rules.body(http);
-    rules.judge(Seen { status: http.status, http, body: body.as_ref() })
+    rules.judge(Seen { status: http.status, http, body: body.as_ref(), change_type: ChangeType::Email })
 }
 
 fn wrong(given: Value) -> Vec<String> {
