@@ -40,7 +40,7 @@ use crate::retention::Keeper;
 use crate::retention::janitor::Janitor;
 use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
-use crate::writer::{FromHub, Pins, Taken, Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Pins, Scratch, Taken, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
@@ -297,6 +297,7 @@ impl<'a> Parts<'a> {
             handle: self.handle,
             sweep: Sweep::new(self.cold),
             former: None,
+            scratch: Scratch::default(),
             log: Box::new(log),
             covered,
             accounting,
