@@ -106,14 +106,14 @@ pub(crate) struct Judges {
 }
 
 impl<'a> Parts<'a> {
-    /// Also gives the log back, which only the writer owns.
+    /// Also gives the log back, which only the writer owns, and the audit log, which only the follower does.
     pub(crate) fn new(
         config: &'a Config,
         store: Store,
         (router, judge): (Arc<Router>, Policy),
         work: mpsc::UnboundedSender<Work>,
-    ) -> (Self, SegmentLog) {
-        let Store { log, epoch, vault, secrets, state } = store;
+    ) -> (Self, SegmentLog, AuditWriter) {
+        let Store { log, epoch, vault, secrets, state, audit } = store;
         let payloads = Arc::new(Payloads::new(log.end(), config.limits.recent_mib << 20));
         let vault: SharedVault = Arc::new(Mutex::new(Box::new(vault)));
         let cold =
@@ -147,22 +147,22 @@ impl<'a> Parts<'a> {
             keeper,
             handle,
         };
-        (parts, log)
+        (parts, log, audit)
     }
 
     pub(crate) fn follower(
         &self,
-        log: &SegmentLog,
+        (log, audit): (&SegmentLog, AuditWriter),
         lanes: &[LanePart],
         wakes: sync_mpsc::Receiver<Wake>,
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
-    ) -> Result<Follower, EngineError> {
+    ) -> Follower {
         let names = (0..).zip(lanes).map(|(number, lane)| (lane.name.clone(), LaneId(number)));
         let reader: Box<dyn LogReader> = log.reader();
-        Ok(Follower {
+        Follower {
             log: reader,
             state: Arc::clone(&self.state),
-            audit: AuditWriter::open(&self.config.store.path, &self.origin, &self.secrets, log)?,
+            audit,
             wakes,
             facts,
             names: names.collect(),
@@ -173,7 +173,7 @@ impl<'a> Parts<'a> {
             checkpoint_every: self.config.attest.checkpoint_every.0,
             janitor: Janitor::new(Arc::clone(&self.keeper), log.reader(), self.handle.clone()),
             published: writ_model::id::Offset::ZERO,
-        })
+        }
     }
 
     pub(crate) fn hub(
