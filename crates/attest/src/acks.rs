@@ -4,10 +4,14 @@
 //! In the engine's log a final leaf and its records travel as one: the leaf, then each record on a line of
 //! its own ([`join`], [`split`]).
 
+mod sealer;
+
 use crate::canonical::{self, CanonicalError, Value};
 use crate::fields::{FieldError, Fields, checked, is_name, prefixed, require};
 use crate::time::Time;
-use crate::tree::{empty_root, leaf_hash, root_of};
+use crate::tree::{Hash, empty_root, leaf_hash, root_of};
+
+pub use sealer::Sealer;
 
 /// Subscribers of one event.
 pub const RECORDS_MAX: usize = 4096;
@@ -95,26 +99,53 @@ pub struct AckRecord {
     pub attempts: u64,
 }
 
-impl AckRecord {
-    /// The record's canonical bytes. There is one for every delivery, so they are written straight away; a test
-    /// holds them against [`canonical::encode`].
-    pub fn to_canonical(&self) -> Result<Vec<u8>, AcksError> {
-        require(is_name(&self.subscriber), "subscriber")?;
+/// One subscriber's part in an event, its name borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct Ack<'a> {
+    /// See [`AckRecord::subscriber`].
+    pub subscriber: &'a str,
+    /// See [`AckRecord::settled`].
+    pub settled: Settled,
+    /// See [`AckRecord::at`].
+    pub at: Time,
+    /// See [`AckRecord::attempts`].
+    pub attempts: u64,
+}
+
+impl Ack<'_> {
+    /// Appends the record's canonical bytes. There is one for every delivery, so they are written straight away;
+    /// a test holds them against [`canonical::encode`].
+    fn write(self, out: &mut Vec<u8>) -> Result<(), AcksError> {
+        require(is_name(self.subscriber), "subscriber")?;
         require(self.attempts <= canonical::NUMBER_MAX, "attempts")?;
-        let mut out = Vec::with_capacity(RECORD_BYTES_TYPICAL);
+        let begin = out.len();
         out.extend_from_slice(br#"{"at":""#);
         out.extend_from_slice(&self.at.to_text());
         out.extend_from_slice(br#"","attempts":"#);
-        canonical::write_number(self.attempts, &mut out);
-        for (key, word) in [("settled", self.settled.as_str()), ("subscriber", self.subscriber.as_str())] {
+        canonical::write_number(self.attempts, out);
+        for (key, word) in [("settled", self.settled.as_str()), ("subscriber", self.subscriber)] {
             for part in [",\"", key, "\":\"", word, "\""] {
                 out.extend_from_slice(part.as_bytes());
             }
         }
         out.push(b'}');
-        if out.len() > RECORD_BYTES_MAX {
+        if out.len() - begin > RECORD_BYTES_MAX {
             return Err(CanonicalError { at: RECORD_BYTES_MAX, what: "longer than allowed" }.into());
         }
+        Ok(())
+    }
+}
+
+impl AckRecord {
+    fn as_ack(&self) -> Ack<'_> {
+        let Self { subscriber, settled, at, attempts } = self;
+        Ack { subscriber, settled: *settled, at: *at, attempts: *attempts }
+    }
+
+    /// The record's canonical bytes.
+    pub fn to_canonical(&self) -> Result<Vec<u8>, AcksError> {
+        let mut out = Vec::with_capacity(RECORD_BYTES_TYPICAL);
+        self.as_ack().write(&mut out)?;
         Ok(out)
     }
 
@@ -174,18 +205,25 @@ impl AckSet {
     ) -> Result<Self, AcksError> {
         bounded(records.len())?;
         let hashes: Vec<_> = records.iter().map(|bytes| leaf_hash(bytes.as_ref())).collect();
-        let root = AckRoot(root_of(&hashes).unwrap_or_else(empty_root).0);
-        let mut set = Self { acknowledged: 0, dead_lettered: 0, pending: 0, withheld: 0, attempted: 0, root };
-        for settled in settled {
-            match settled {
-                Settled::Acknowledged => set.acknowledged += 1,
-                Settled::DeadLettered => set.dead_lettered += 1,
-                Settled::Pending => set.pending += 1,
-                Settled::Withheld => set.withheld += 1,
-                Settled::Attempted => set.attempted += 1,
-            }
-        }
+        let mut set = Self::none();
+        settled.for_each(|how| set.count(how));
+        set.root = root_over(&hashes);
         Ok(set)
+    }
+
+    fn none() -> Self {
+        let root = AckRoot(empty_root().0);
+        Self { acknowledged: 0, dead_lettered: 0, pending: 0, withheld: 0, attempted: 0, root }
+    }
+
+    fn count(&mut self, settled: Settled) {
+        *match settled {
+            Settled::Acknowledged => &mut self.acknowledged,
+            Settled::DeadLettered => &mut self.dead_lettered,
+            Settled::Pending => &mut self.pending,
+            Settled::Withheld => &mut self.withheld,
+            Settled::Attempted => &mut self.attempted,
+        } += 1;
     }
 
     /// Refuses records that are not the ones counted here.
@@ -228,6 +266,10 @@ fn read_attempted(fields: &mut Fields<'_>) -> Result<u64, FieldError> {
         Some(Value::Number(count)) if count > 0 => Ok(count),
         Some(_) => Err(FieldError::Invalid("attempted")),
     }
+}
+
+fn root_over(hashes: &[Hash]) -> AckRoot {
+    AckRoot(root_of(hashes).unwrap_or_else(empty_root).0)
 }
 
 fn bounded(count: usize) -> Result<(), AcksError> {

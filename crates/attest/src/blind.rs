@@ -218,6 +218,46 @@ impl Linked {
     }
 }
 
+/// The linked facts of a final leaf, written straight away in memory that the next leaf's use again: a final
+/// leaf has a delivery for every subscriber. What it gives is what [`Linked::to_canonical`] gives.
+#[derive(Debug, Default)]
+pub struct Deliveries {
+    out: Vec<u8>,
+}
+
+impl Deliveries {
+    /// Begins anew.
+    pub fn begin(&mut self) {
+        self.out.clear();
+    }
+
+    /// Adds a delivery; they come in ascending order of subscribers.
+    pub fn push(&mut self, subscriber: &str, delivery_id: &[u8], answer_sha256: Option<&[u8; 32]>) {
+        let opening: &[u8] = if self.out.is_empty() { br#"{"deliveries":[{"# } else { b",{" };
+        self.out.extend_from_slice(opening);
+        if let Some(digest) = answer_sha256 {
+            self.out.extend_from_slice(br#""answer_sha256":""#);
+            crate::hex::write(digest, &mut self.out);
+            self.out.extend_from_slice(br#"","#);
+        }
+        self.out.extend_from_slice(br#""delivery_id":""#);
+        crate::hex::write(delivery_id, &mut self.out);
+        self.out.extend_from_slice(br#"","subscriber":""#);
+        self.out.extend_from_slice(percent_encode(subscriber).as_bytes());
+        self.out.extend_from_slice(br#""}"#);
+    }
+
+    /// The bytes that are committed to.
+    pub fn finish(&mut self) -> Result<&[u8], CanonicalError> {
+        let closing: &[u8] = if self.out.is_empty() { b"{}" } else { b"]}" };
+        self.out.extend_from_slice(closing);
+        if self.out.len() > LINKED_BYTES_MAX {
+            return Err(CanonicalError { at: LINKED_BYTES_MAX, what: "longer than allowed" });
+        }
+        Ok(&self.out)
+    }
+}
+
 impl LinkedDelivery {
     fn to_value(&self) -> Value<'_> {
         let mut map = vec![
@@ -284,6 +324,27 @@ mod tests {
             one.linked(LinkedIn::Intent, &facts).to_string(),
         ];
         assert_eq!(values.join("\n"), include_str!("../testdata/blind.txt").trim_end());
+    }
+
+    #[test]
+    fn deliveries_written_straight_away_are_spelled_as_the_canonical_form_spells_them() {
+        let mut straight = Deliveries::default();
+        for count in [3, 0, 1] {
+            straight.begin();
+            let mut deliveries = Vec::new();
+            for number in 0..count {
+                let (name, id) = (format!("receiver{number}"), [number; 16]);
+                let answer = (number != 1).then_some([number + 1; 32]);
+                straight.push(&name, &id, answer.as_ref());
+                deliveries.push(LinkedDelivery {
+                    subscriber: name,
+                    delivery_id: crate::hex::Hex(&id).to_string(),
+                    answer_sha256: answer.map(|digest| crate::hex::Hex(&digest).to_string()),
+                });
+            }
+            let linked = Linked { deliveries, ..Linked::default() };
+            assert_eq!(straight.finish().unwrap(), linked.to_canonical().unwrap());
+        }
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// Prints bytes as lower-case hex.
 pub(crate) struct Hex<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 64];
         for bytes in self.0.chunks(text.len() / 2) {
             for (byte, pair) in bytes.iter().zip(text.chunks_exact_mut(2)) {
@@ -18,6 +19,12 @@ impl fmt::Display for Hex<'_> {
         }
         Ok(())
     }
+}
+
+/// Appends bytes as lower-case hex.
+pub(crate) fn write(bytes: &[u8], out: &mut Vec<u8>) {
+    let pair = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    out.extend(bytes.iter().flat_map(pair));
 }
 
 /// Exactly `N` bytes from `2 * N` lower-case digits.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use sample::{blinding, entry, event_id, intent, linked, log, state};
 use writ_attest::acks;
 use writ_attest::blind::{LinkedIn, Opening, OpeningError, verify_opening};
-use writ_attest::leaf::{CustodyStep, FieldError, Leaf, LeafError, StepSignature};
+use writ_attest::leaf::{CustodyStep, FieldError, Kind, Leaf, LeafError, StepSignature};
 
 /// Compares with a file under `testdata`; `WRIT_UPDATE_GOLDENS=1` writes it anew.
 fn check_golden(name: &str, text: &str) {
@@ -46,6 +46,7 @@ fn every_kind_of_leaf_reads_back_as_it_was_written() {
         let (bytes, leaf) = leaf_of(index);
         assert_eq!(leaf.to_canonical().unwrap(), bytes);
         assert_eq!(leaf.timestamp(), sample::time(index));
+        assert_eq!(Kind::of_own(&bytes), Some(leaf.kind()));
     }
 }
 

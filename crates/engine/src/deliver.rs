@@ -58,16 +58,34 @@ pub(crate) async fn probe(
 
 /// The events of an attempt as the subscriber sees them, or the answer that stands for theirs.
 async fn gather(attempt: &Attempt, cold: &ColdReader, sender: Sender) -> Result<Parcel, Answer> {
+    let offsets = attempt.deliveries.iter().map(Delivery::offset).collect();
+    // Our own disk's trouble, not the event's: it is tried again.
+    let unread = |Unreadable| Answer::Failed(Fault::SendBroken);
+    let events = cold.events(offsets).await.map_err(unread)?;
+    let shredded = shredded(attempt, &events, cold).await.map_err(unread)?;
     let mut items = Vec::with_capacity(attempt.deliveries.len());
-    for delivery in &attempt.deliveries {
-        match parcel_item(delivery, cold).await {
-            Ok(Some(item)) => items.push(item),
-            Ok(None) => return Err(unsendable(attempt.deliveries.len(), items.len())),
-            // Our own disk's trouble, not the event's: it is tried again.
-            Err(Unreadable) => return Err(Answer::Failed(Fault::SendBroken)),
+    for ((delivery, event), is_shredded) in attempt.deliveries.iter().zip(events).zip(shredded) {
+        match parcel_item(delivery, event, is_shredded, cold).await.map_err(unread)? {
+            Some(item) => items.push(item),
+            None => return Err(unsendable(attempt.deliveries.len(), items.len())),
         }
     }
     Ok(Parcel { items, at: clock::wall(), sender, settled_below: attempt.settled_below })
+}
+
+/// Which events of a replay have lost their key: they are looked at once more, for a slow replay sends long after it
+/// read, and memory may hold what the vault has let go. An ordinary delivery is not asked for.
+async fn shredded(
+    attempt: &Attempt,
+    events: &[Option<Arc<Event>>],
+    cold: &ColdReader,
+) -> Result<Vec<bool>, Unreadable> {
+    let is_replayed = attempt.deliveries.iter().any(|delivery| delivery.permit().replayed().is_some());
+    if !is_replayed || events.iter().any(Option::is_none) {
+        return Ok(vec![false; events.len()]);
+    }
+    let payload = |event: &Arc<Event>| (event.header.subject_id, event.header.generation);
+    cold.are_shredded(events.iter().flatten().map(payload).collect()).await
 }
 
 /// The event at `index` has no payload any more: it alone is unsendable, the others are to be sent again.
@@ -76,11 +94,20 @@ fn unsendable(count: usize, index: usize) -> Answer {
     Answer::PerItem((0..count).map(|at| Answer::Failed(each(at))).collect())
 }
 
-async fn parcel_item(delivery: &Delivery, cold: &ColdReader) -> Result<Option<ParcelItem>, Unreadable> {
-    let Some(event) = cold.event(delivery.offset()).await? else { return Ok(None) };
+async fn parcel_item(
+    delivery: &Delivery,
+    event: Option<Arc<Event>>,
+    is_shredded: bool,
+    cold: &ColdReader,
+) -> Result<Option<ParcelItem>, Unreadable> {
+    let Some(event) = event else { return Ok(None) };
     let view = match delivery.permit().replayed() {
         None => event.view(),
-        Some(shredded) => replayed(&event, delivery, shredded, cold).await?,
+        Some(shredded) if is_shredded => match shredded {
+            Shredded::Tombstone => Some(event.tombstone()),
+            Shredded::Skip => None,
+        },
+        Some(_) => replayed(&event, delivery, cold).await?,
     };
     let item = |view| ParcelItem {
         view,
@@ -92,24 +119,17 @@ async fn parcel_item(delivery: &Delivery, cold: &ColdReader) -> Result<Option<Pa
     Ok(view.map(item))
 }
 
-/// The event as a replay may send it. Its key is looked at once more: a slow replay sends long after it read,
-/// and memory may hold what the vault has let go.
+/// The event as a replay may send it while its key is there. Memory holds the event as admission left it: where
+/// today's policy withholds something else, the payload is opened once more.
 async fn replayed(
     event: &Event,
     delivery: &Delivery,
-    shredded: Shredded,
     cold: &ColdReader,
 ) -> Result<Option<Arc<View>>, Unreadable> {
-    let is_shredded = cold.is_shredded(event.header.subject_id, event.header.generation).await?;
     let withhold = delivery.permit().withhold();
-    Ok(match shredded {
-        _ if !is_shredded && withhold == event.decision.withhold => event.view(),
-        // Memory holds the event as admission left it: today's policy has the payload opened once more.
-        _ if !is_shredded => {
-            let own = cold.reopened(event.offset).await?;
-            own.and_then(|own| own.into_view_without(withhold))
-        }
-        Shredded::Tombstone => Some(event.tombstone()),
-        Shredded::Skip => None,
-    })
+    if withhold == event.decision.withhold {
+        return Ok(event.view());
+    }
+    let own = cold.reopened(event.offset).await?;
+    Ok(own.and_then(|own| own.into_view_without(withhold)))
 }

@@ -41,7 +41,7 @@ use crate::retention::Keeper;
 use crate::retention::janitor::Janitor;
 use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
-use crate::writer::{FromHub, Pins, Taken, Terms, Work, Writer, WriterHandle, random};
+use crate::writer::{FromHub, Pins, Scratch, Taken, Terms, Work, Writer, WriterHandle, random};
 
 /// Commits that the hub may lag behind the writer.
 const COMMITS_AHEAD: usize = 64;
@@ -117,14 +117,14 @@ pub(crate) struct Judges {
 }
 
 impl<'a> Parts<'a> {
-    /// Also gives the log back, which only the writer owns.
+    /// Also gives the log back, which only the writer owns, and the audit log, which only the follower does.
     pub(crate) fn new(
         config: &'a Config,
         store: Store,
         (router, judge): (Arc<Router>, Policy),
         work: mpsc::UnboundedSender<Work>,
-    ) -> (Self, SegmentLog) {
-        let Store { log, epoch, vault, secrets, state } = store;
+    ) -> (Self, SegmentLog, AuditWriter) {
+        let Store { log, epoch, vault, secrets, state, audit } = store;
         let payloads = Arc::new(Payloads::new(log.end(), config.limits.recent_mib << 20));
         let vault: SharedVault = Arc::new(Mutex::new(Box::new(vault)));
         let cold =
@@ -160,23 +160,23 @@ impl<'a> Parts<'a> {
             applied,
             handle,
         };
-        (parts, log)
+        (parts, log, audit)
     }
 
     pub(crate) fn follower(
         &self,
-        log: &SegmentLog,
+        (log, audit): (&SegmentLog, AuditWriter),
         lanes: &[LanePart],
         wakes: sync_mpsc::Receiver<Wake>,
         facts: mpsc::UnboundedSender<crate::hub::Fact>,
         commands: mpsc::Sender<crate::hub::command::Command>,
-    ) -> Result<Follower, EngineError> {
+    ) -> Follower {
         let names = (0..).zip(lanes).map(|(number, lane)| (lane.name.clone(), LaneId(number)));
         let reader: Box<dyn LogReader> = log.reader();
-        Ok(Follower {
+        Follower {
             log: reader,
             state: Arc::clone(&self.state),
-            audit: AuditWriter::open(&self.config.store.path, &self.origin, &self.secrets, log)?,
+            audit,
             wakes,
             facts,
             names: names.collect(),
@@ -194,7 +194,7 @@ impl<'a> Parts<'a> {
             ),
             applied: self.applied.clone(),
             published: Offset::ZERO,
-        })
+        }
     }
 
     pub(crate) fn hub(
@@ -323,6 +323,7 @@ impl<'a> Parts<'a> {
             handle: self.handle,
             sweep: Sweep::new(self.cold),
             former: None,
+            scratch: Scratch::default(),
             log: Box::new(log),
             covered,
             accounting,

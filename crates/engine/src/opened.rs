@@ -9,8 +9,10 @@ use writ_store::log::{Log, Opened, Options, SegmentLog};
 use writ_store::state::{FjallState, State};
 use writ_store::vault::{FjallVault, Master, TenantSecrets};
 
+use crate::audit::AuditWriter;
 use crate::config::Config;
 use crate::error::EngineError;
+use crate::launch::origin;
 use crate::recovery;
 
 /// The opened store.
@@ -20,44 +22,61 @@ pub(crate) struct Store {
     pub(crate) vault: FjallVault,
     pub(crate) secrets: TenantSecrets,
     pub(crate) state: Arc<dyn State>,
+    pub(crate) audit: AuditWriter,
 }
 
-/// Opens everything that is durable. Blocking.
+/// Opens everything that is durable. Each part has files of its own, and derived state takes longest: the others
+/// are opened beside it. Blocking.
 pub(crate) fn open(config: &Config) -> Result<Store, EngineError> {
     let path = &config.store.path;
     std::fs::create_dir_all(path).map_err(|error| unwritable(path, &error))?;
+    std::thread::scope(|scope| {
+        let state = scope.spawn(|| open_state(path));
+        let vault = scope.spawn(|| open_vault(path));
+        let log = open_log(config);
+        let (Opened { log, recovery }, mut vault) = (log?, joined(vault)?);
+        let secrets = vault.tenant_secrets().clone();
+        recovery::catch_up_vault(&mut vault, &secrets, log.reader().as_mut())?;
+        let audit = AuditWriter::open(path, &origin(&config.tenant), &secrets, &log)?;
+        let state = joined(state)?;
+        recovery::catch_up_state(&state, log.reader().as_mut())?;
+        Ok(Store { log, epoch: recovery.epoch, vault, secrets, state: Arc::new(state), audit })
+    })
+}
+
+/// What a thread came to; a panic goes on here.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn open_log(config: &Config) -> Result<Opened, EngineError> {
+    let path = &config.store.path;
     let options = Options { segment_bytes: u64::from(config.store.segment_mib) << 20, ..Options::default() };
     let opened = SegmentLog::open(Arc::new(RealDisk), &path.join("log"), options);
-    let Opened { log, recovery } = opened.map_err(|error| EngineError::from_read(&error, path))?;
-    if let Some(torn) = &recovery.torn {
+    let opened = opened.map_err(|error| EngineError::from_read(&error, path))?;
+    if let Some(torn) = &opened.recovery.torn {
         tracing::warn!(
             segment = torn.segment,
             at = torn.at,
             "a torn last commit was cut off; it was never acknowledged"
         );
     }
+    Ok(opened)
+}
+
+fn open_vault(path: &Path) -> Result<FjallVault, EngineError> {
     let vault = FjallVault::open(&path.join("vault"), writ_store::vault::Open { master: Master::File });
-    let mut vault = vault.map_err(|error| {
-        EngineError::new(
-            error.code(),
-            "open the key vault",
-            &error,
-            "restore vault and master key from the same backup",
-        )
-    })?;
-    let state = FjallState::open(&path.join("state")).map_err(|error| {
-        EngineError::new(
-            error.code(),
-            "open derived state",
-            &error,
-            "stop the other engine, or remove the state folder: it is rebuilt",
-        )
-    })?;
-    let secrets = vault.tenant_secrets().clone();
-    let mut reader = log.reader();
-    recovery::catch_up_state(&state, reader.as_mut())?;
-    recovery::catch_up_vault(&mut vault, &secrets, reader.as_mut())?;
-    Ok(Store { log, epoch: recovery.epoch, vault, secrets, state: Arc::new(state) })
+    vault.map_err(|error| {
+        let remedy = "restore vault and master key from the same backup";
+        EngineError::new(error.code(), "open the key vault", &error, remedy)
+    })
+}
+
+fn open_state(path: &Path) -> Result<FjallState, EngineError> {
+    FjallState::open(&path.join("state")).map_err(|error| {
+        let remedy = "stop the other engine, or remove the state folder: it is rebuilt";
+        EngineError::new(error.code(), "open derived state", &error, remedy)
+    })
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> EngineError {

@@ -65,19 +65,37 @@ impl Event {
 
     /// The event as the lane of `subscriber` sees it.
     pub(crate) fn item(&self, subscriber: &str) -> Item {
+        let Self { header, decision, offset, bytes, .. } = self;
+        Outline { header, decision, offset: *offset, bytes: *bytes }.item(subscriber)
+    }
+}
+
+/// What lanes see of an event: nothing of its payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outline<'a> {
+    pub(crate) header: &'a ClearHeader,
+    pub(crate) decision: &'a Decision,
+    pub(crate) offset: Offset,
+    pub(crate) bytes: u32,
+}
+
+impl Outline<'_> {
+    /// The event as the lane of `subscriber` sees it.
+    pub(crate) fn item(self, subscriber: &str) -> Item {
+        let Self { header, decision, offset, bytes } = self;
         Item {
-            offset: self.offset,
-            event_id: self.header.event_id,
-            source: self.header.source.clone(),
-            subject_id: self.header.subject_id,
-            slot: self.header.slot,
-            generation: self.header.generation,
-            change_type: self.header.change_type,
-            operation: self.header.operation,
-            class: self.decision.class,
-            recorded_at: self.header.recorded_at,
-            bytes: self.bytes,
-            permit: permit::ask(self.offset, &self.decision, subscriber),
+            offset,
+            event_id: header.event_id,
+            source: header.source.clone(),
+            subject_id: header.subject_id,
+            slot: header.slot,
+            generation: header.generation,
+            change_type: header.change_type,
+            operation: header.operation,
+            class: decision.class,
+            recorded_at: header.recorded_at,
+            bytes,
+            permit: permit::ask(offset, decision, subscriber),
         }
     }
 }
@@ -110,6 +128,13 @@ struct Ring {
     /// Up to here the hub knows what was committed: nothing behind it is shown to a lane, so that settlement
     /// hears of an event before any lane can settle it.
     end: Offset,
+}
+
+impl Ring {
+    fn get(&self, offset: Offset) -> Option<Arc<Event>> {
+        let found = self.events.binary_search_by_key(&offset, |event| event.offset);
+        found.ok().map(|at| Arc::clone(&self.events[at]))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -189,13 +214,21 @@ impl Payloads {
 
     /// An event, if memory has it.
     pub(crate) fn get(&self, offset: Offset) -> Option<Arc<Event>> {
+        self.all(&[offset]).pop().flatten()
+    }
+
+    /// Events in the order asked for, where memory has them.
+    pub(crate) fn all(&self, offsets: &[Offset]) -> Vec<Option<Arc<Event>>> {
         let ring = lock(&self.ring);
-        let found = ring.events.binary_search_by_key(&offset, |event| event.offset);
-        if let Ok(at) = found {
-            return Some(Arc::clone(&ring.events[at]));
-        }
+        let mut events: Vec<_> = offsets.iter().map(|offset| ring.get(*offset)).collect();
         drop(ring);
-        lock(&self.shelf).events.get(&offset).map(Arc::clone)
+        if events.iter().any(Option::is_none) {
+            let shelf = lock(&self.shelf);
+            for (event, offset) in events.iter_mut().zip(offsets).filter(|(event, _)| event.is_none()) {
+                *event = shelf.events.get(offset).map(Arc::clone);
+            }
+        }
+        events
     }
 
     /// The writer's word: the log is durable up to here.

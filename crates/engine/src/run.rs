@@ -65,8 +65,9 @@ fn launch(config: &Config, assembled: Assembled, store: Store) -> Result<Running
     }
     let (wires, work) = wires();
     let state = Arc::clone(&store.state);
-    let (parts, log) = Parts::new(config, store, (router, recall), work);
-    let follower = parts.follower(&log, &lanes, wires.wakes, wires.facts.clone(), wires.commands.clone())?;
+    let (parts, log, audit) = Parts::new(config, store, (router, recall), work);
+    let commands = wires.commands.clone();
+    let follower = parts.follower((&log, audit), &lanes, wires.wakes, wires.facts.clone(), commands);
     let mailboxes = parts.mailboxes(&lanes);
     let hub = parts.hub(&log, lanes, wires.facts)?;
     let shared = parts.shared(wires.commands, push, mailboxes);

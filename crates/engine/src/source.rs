@@ -15,8 +15,9 @@ use crate::error::EngineError;
 use crate::metric;
 use crate::writer::{Run, Submission, WriterHandle};
 
-/// Batches between a source and the writer.
-const EMIT_CAPACITY: usize = 16;
+/// Batches between a source and the writer: one that waits for the writer's room and one behind it. Each is as
+/// large as a source makes them, and everything that is in them waits in memory.
+const EMIT_CAPACITY: usize = 1;
 
 /// Waits between runs after passing errors: doubling from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(250);

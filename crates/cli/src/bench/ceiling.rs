@@ -4,21 +4,24 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::engine::Engine;
+use super::engine::{Engine, Setup, whole};
+use super::figure::{count, float, folder, mib, over};
 use super::floor;
 use super::load::{self, FIRST_SEEN_EVERY, Plan, Sent};
 use super::process::{self, Process};
 use super::receiver::Received;
 use super::receivers::Receivers;
 use super::report::{Conservation, Figures, Report, Run, cores};
-use crate::exit::{BAD_INPUT, DOES_NOT_HOLD, Failure};
+use crate::exit::{DOES_NOT_HOLD, Failure};
 
 /// How often the receivers are asked how far they are.
 const ASK_EVERY: Duration = Duration::from_millis(10);
@@ -49,6 +52,9 @@ pub(crate) struct Arguments {
     /// Events in one request to a subscriber at most
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1000))]
     batch: u64,
+    /// How long a batch may wait for more events, in milliseconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=1000))]
+    linger_ms: u64,
     /// Events in one request to the intake
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
     intake_batch: u64,
@@ -108,9 +114,9 @@ pub(crate) async fn run(name: &'static str, arguments: Arguments) -> Result<Exit
 async fn once(arguments: &Arguments) -> Result<Run, Failure> {
     let load_average = process::load_average();
     let mut receivers = Receivers::start(count(arguments.subscribers)).await?;
-    let engine =
-        Engine::start(folder(arguments.folder.as_ref())?, &receivers.addresses, count(arguments.batch))
-            .await?;
+    let delivery = json!({ "linger": format!("{}ms", arguments.linger_ms) });
+    let setup = Setup { delivery, ..Setup::from_intake(&receivers.addresses, count(arguments.batch)) };
+    let engine = Engine::start(folder(arguments.folder.as_ref())?, &setup).await?;
     let before = Meters::read(engine.process, receivers.process);
     let (sent, received) = drive(arguments, &engine, &mut receivers).await?;
     let after = Meters::read(engine.process, receivers.process);
@@ -119,7 +125,7 @@ async fn once(arguments: &Arguments) -> Result<Run, Failure> {
     let mut figures = speed(&sent, &received);
     figures.extend(after.since(&before, &received));
     figures.insert("machine_load_average_before", load_average);
-    figures.insert("engine_rss_peak_mib", float(engine.process.rss_peak_bytes()) / f64::from(1 << 20));
+    figures.insert("engine_rss_peak_mib", mib(engine.process.rss_peak_bytes()));
     let samples = receivers.samples().await?;
     drop(receivers);
     let stopped = engine.stop().await?;
@@ -176,18 +182,8 @@ fn plan(arguments: &Arguments) -> Plan {
         events_max: arguments.events,
         connections: count(arguments.connections),
         window: arguments.window,
+        stop: Arc::default(),
     }
-}
-
-/// A folder of the benchmark's own, removed when dropped.
-pub(super) fn folder(parent: Option<&PathBuf>) -> Result<tempfile::TempDir, Failure> {
-    let parent = parent.cloned().unwrap_or_else(std::env::temp_dir);
-    tempfile::Builder::new().prefix("writ-bench-").tempdir_in(&parent).map_err(|error| {
-        Failure::plain(
-            format!("make a folder in {}: {error}; give another with --folder", parent.display()),
-            BAD_INPUT,
-        )
-    })
 }
 
 /// CPU meters of the three processes at one moment.
@@ -229,10 +225,10 @@ fn speed(sent: &Sent, received: &Received) -> Figures {
         ("accepted_events_per_second", float(sent.accepted) / sent.seconds),
         ("deliveries_per_second", float(received.events) / receiving.max(1e-6)),
         ("events_per_request", float(received.events) / float(received.requests.max(1))),
-        ("latency_p50_ms", ms(received.latency_p50)),
-        ("latency_p99_ms", ms(received.latency_p99)),
-        ("latency_p999_ms", ms(received.latency_p999)),
-        ("latency_longest_ms", ms(received.latency_longest)),
+        ("latency_p50_ms", ms(received.latency.p50)),
+        ("latency_p99_ms", ms(received.latency.p99)),
+        ("latency_p999_ms", ms(received.latency.p999)),
+        ("latency_longest_ms", ms(received.latency.longest)),
         ("sending_seconds", sent.seconds),
         ("receiving_seconds", receiving),
     ])
@@ -256,15 +252,10 @@ struct Commits {
 }
 
 impl Commits {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count, printed as a whole number"
-    )]
     fn from(metrics: &std::collections::BTreeMap<String, f64>) -> Self {
         let get = |name: &str| metrics.get(name).copied().unwrap_or_default();
         Self {
-            count: get("writ_commits_total") as u64,
+            count: whole(get("writ_commits_total")),
             seconds: get("writ_commit_seconds_sum"),
             p50: get("writ_commit_seconds{quantile=\"0.5\"}"),
             p99: get("writ_commit_seconds{quantile=\"0.99\"}"),
@@ -286,7 +277,6 @@ impl Commits {
 /// The floors' own figures, and the engine's beside them as ratios.
 fn floors(figures: &mut Figures, disk: &floor::Disk, http: &floor::Http) {
     let get = |figures: &Figures, name: &str| figures.get(name).copied().unwrap_or_default();
-    let over = |a: f64, b: f64| if b > 0.0 { a / b } else { 0.0 };
     let group_mean_ms = over(disk.seconds * 1e3, float(disk.groups));
     let rate = over(float(http.deliveries), http.seconds);
     let client_us = over(http.client_cpu_seconds * 1e6, float(http.deliveries));
@@ -342,18 +332,10 @@ fn method(arguments: &Arguments) -> Vec<String> {
             "Engine (`writ run`), {} receivers and load generator are three processes on one machine and share its cores; the engine's CPU and memory are its own alone.",
             arguments.subscribers
         ),
+        format!("A batch to a subscriber has at most {} events and waits at most {} ms for them.", arguments.batch, arguments.linger_ms),
         "On: schema, default policy bundle, card scan, encryption, fdatasync'd log, signed webhooks, settlement, attestation. Off: TLS.".to_owned(),
         "No warm-up is left out. Latency ends when a receiver has the whole request; all clocks are one.".to_owned(),
         "Disk floor: as many groups of the log's mean bytes per commit as were committed (2,000 or 10 s at most), each written and fdatasync'd.".to_owned(),
         "HTTP floor: an even sample of the engine's own request bodies, posted by a bare client with one connection per receiver (as many requests, 10 s at most).".to_owned(),
     ]
-}
-
-pub(super) fn count(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
-pub(super) fn float(number: u64) -> f64 {
-    number as f64
 }

@@ -24,6 +24,35 @@ const POLICY_DATA: &str = include_str!("../../../../policies/default/data.json")
 /// A test secret; the requests are signed as in production.
 const SECRET: &str = "whsec_d3JpdC1iZW5jaC1ub3QtYS1zZWNyZXQtMzItYnl0ZXM=";
 
+/// What the engine of a benchmark is to do.
+pub(super) struct Setup<'a> {
+    /// Addresses of the receivers; each is a webhook subscriber in batch mode.
+    pub(super) receivers: &'a [String],
+    /// Events in one request at most.
+    pub(super) batch: usize,
+    /// Further keys of every subscriber's `delivery`.
+    pub(super) delivery: Value,
+    /// The source, by the name `shop`.
+    pub(super) source: Value,
+}
+
+impl<'a> Setup<'a> {
+    /// Customers' CloudEvents from the HTTP intake, all to all.
+    pub(super) fn from_intake(receivers: &'a [String], batch: usize) -> Self {
+        let source = json!({
+            "kind": "cloudevents",
+            "tables": {
+                "customers": {
+                    "entity": "customer",
+                    "key": ["id"],
+                    "changes": { "email": ["email", "kind"] },
+                },
+            },
+        });
+        Self { receivers, batch, delivery: json!({}), source }
+    }
+}
+
 /// A running engine; killed when dropped.
 pub(super) struct Engine {
     child: Child,
@@ -33,15 +62,15 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts with one webhook in batch mode per receiver and waits until it listens.
-    pub(super) async fn start(folder: TempDir, receivers: &[String], batch: usize) -> Result<Self, Failure> {
+    /// Starts on a new store and waits until it listens.
+    pub(super) async fn start(folder: TempDir, setup: &Setup<'_>) -> Result<Self, Failure> {
         let policies = folder.path().join("policies");
         std::fs::create_dir_all(&policies)?;
         std::fs::write(policies.join("policy.rego"), POLICY)?;
         std::fs::write(policies.join("data.json"), POLICY_DATA)?;
         std::fs::write(folder.path().join("secret"), SECRET)?;
         // JSON is YAML.
-        std::fs::write(folder.path().join("writ.yaml"), configuration(receivers, batch).to_string())?;
+        std::fs::write(folder.path().join("writ.yaml"), configuration(setup).to_string())?;
         Self::launch(folder).await
     }
 
@@ -77,6 +106,13 @@ impl Engine {
             Some((name.to_owned(), value.parse().ok()?))
         };
         Ok(text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect())
+    }
+
+    /// Events that this run of the engine has made durable.
+    pub(super) async fn events_stored(&self) -> Result<u64, Failure> {
+        let samples = self.metrics().await?;
+        let stored = samples.iter().filter(|(name, _)| name.starts_with("writ_events_stored_total"));
+        Ok(whole(stored.map(|(_, value)| value).sum()))
     }
 
     /// SIGTERM and a graceful drain; gives the store's folder.
@@ -122,6 +158,15 @@ impl Stopped {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a count, printed as a whole number"
+)]
+pub(super) fn whole(number: f64) -> u64 {
+    number as u64
+}
+
 fn store_bytes(folder: &Path) -> Result<BTreeMap<String, u64>, Failure> {
     let mut bytes = BTreeMap::new();
     for entry in std::fs::read_dir(folder.join("data"))? {
@@ -131,37 +176,30 @@ fn store_bytes(folder: &Path) -> Result<BTreeMap<String, u64>, Failure> {
     Ok(bytes)
 }
 
-fn configuration(receivers: &[String], batch: usize) -> Value {
+fn configuration(setup: &Setup<'_>) -> Value {
     let webhook = |(number, address): (usize, &String)| {
-        let subscriber = json!({
+        let mut subscriber = json!({
             "kind": "webhook",
             "url": format!("http://{address}/events"),
             "mode": "batch",
-            "batch_max": batch,
+            "batch_max": setup.batch,
             "secrets": ["file:secret"],
             "allow_addresses": ["127.0.0.0/8"],
-            "delivery": { "batch_max": batch },
+            "delivery": { "batch_max": setup.batch },
         });
+        for (key, value) in setup.delivery.as_object().into_iter().flatten() {
+            subscriber["delivery"][key] = value.clone();
+        }
         (format!("receiver{number:02}"), subscriber)
     };
-    let subscribers: serde_json::Map<String, Value> = receivers.iter().enumerate().map(webhook).collect();
+    let subscribers: serde_json::Map<String, Value> =
+        setup.receivers.iter().enumerate().map(webhook).collect();
     json!({
         "tenant": "bench",
         "store": { "path": "data" },
         "api": { "listen": "127.0.0.1:0", "body_bytes_max": 4 << 20 },
         "policies": "policies",
-        "sources": {
-            "shop": {
-                "kind": "cloudevents",
-                "tables": {
-                    "customers": {
-                        "entity": "customer",
-                        "key": ["id"],
-                        "changes": { "email": ["email", "kind"] },
-                    },
-                },
-            },
-        },
+        "sources": { "shop": setup.source },
         "subscribers": subscribers,
     })
 }

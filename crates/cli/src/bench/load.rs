@@ -5,8 +5,8 @@
 //! behind cannot hide that by slowing the load down.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use writ_model::time::Timestamp;
 
+use super::latency::Histogram;
 use super::receiver::now_micros;
 use super::wire::Wire;
 use crate::exit::{Failure, UNAVAILABLE};
@@ -39,10 +40,12 @@ pub(super) struct Plan {
     pub(super) connections: usize,
     /// In the closed loop: events that may be accepted and not yet delivered to every subscriber.
     pub(super) window: u64,
+    /// Nothing more is sent when this is set.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 /// What became of it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sent {
     /// Events that the intake stored.
     pub(super) accepted: u64,
@@ -50,15 +53,20 @@ pub(super) struct Sent {
     pub(super) refused: u64,
     /// From the first request to the last answer.
     pub(super) seconds: f64,
+    /// How long answers took, from the request, in microseconds.
+    pub(super) answers: Histogram,
 }
 
 struct Shared {
     address: String,
     plan: Plan,
     started: Instant,
+    /// The number of the first event.
+    first: u64,
     next: AtomicU64,
     accepted: AtomicU64,
     refused: AtomicU64,
+    answers: Mutex<Histogram>,
     delivered: watch::Receiver<u64>,
 }
 
@@ -84,9 +92,11 @@ pub(super) async fn send_from(
         address: address.to_owned(),
         plan,
         started: Instant::now(),
+        first,
         next: AtomicU64::new(first),
         accepted: AtomicU64::new(0),
         refused: AtomicU64::new(0),
+        answers: Mutex::default(),
         delivered,
     });
     let mut senders = JoinSet::new();
@@ -100,6 +110,7 @@ pub(super) async fn send_from(
         accepted: shared.accepted.load(Ordering::Relaxed),
         refused: shared.refused.load(Ordering::Relaxed),
         seconds: shared.started.elapsed().as_secs_f64(),
+        answers: lock(&shared.answers).clone(),
     })
 }
 
@@ -111,8 +122,11 @@ impl Shared {
             let due = self.wait(due, &mut delivered).await;
             let count = self.plan.batch.min(self.plan.events_max - first);
             let body = batch(first..first + count, due);
+            let asked = Instant::now();
             let (_, answer) =
                 wire.post("/v1/intake/shop", "application/cloudevents-batch+json", body).await?;
+            let took = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+            lock(&self.answers).add(took);
             let accepted = accepted(&answer);
             self.accepted.fetch_add(accepted, Ordering::Relaxed);
             self.refused.fetch_add(count.saturating_sub(accepted), Ordering::Relaxed);
@@ -124,8 +138,10 @@ impl Shared {
     #[expect(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
     fn take(&self) -> Option<(u64, Option<Instant>)> {
         let first = self.next.fetch_add(self.plan.batch, Ordering::Relaxed);
-        let due = self.plan.rate.map(|rate| self.started + Duration::from_secs_f64(first as f64 / rate));
+        let due = |rate| self.started + Duration::from_secs_f64((first - self.first) as f64 / rate);
+        let due = self.plan.rate.map(due);
         let is_over = due.unwrap_or_else(Instant::now) >= self.started + self.plan.longest;
+        let is_over = is_over || self.plan.stop.load(Ordering::Relaxed);
         (first < self.plan.events_max && !is_over).then_some((first, due))
     }
 
@@ -145,6 +161,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn lock(answers: &Mutex<Histogram>) -> MutexGuard<'_, Histogram> {
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A batch of mapped events: rows of a customer table as they are now.

@@ -1,16 +1,24 @@
 //! `writ bench`: measurements that ship with the engine, each beside a floor measured in the same run on the
 //! same machine. What they measure and how is in `docs/reference/benchmarks.md`.
 
+mod append;
+mod capture;
 mod ceiling;
+mod database;
 mod engine;
+mod figure;
 mod floor;
 mod latency;
 mod load;
+mod outage;
 mod process;
 mod receiver;
 mod receivers;
 mod recovery;
+mod replay;
 mod report;
+mod specimen;
+mod stage;
 mod wire;
 
 use std::process::ExitCode;
@@ -34,6 +42,14 @@ enum Bench {
     Capacity(ceiling::Arguments),
     /// From a SIGKILL to the next delivery, on a store of many events
     Recovery(recovery::Arguments),
+    /// A replay of many events to one subscriber beside live lanes, and what the others notice of it
+    Replay(replay::Arguments),
+    /// One subscriber dead for a while: what the others notice of it, and how it catches up
+    Outage(outage::Arguments),
+    /// Durable appends to the log beside raw group-committed appends of the same bytes
+    Append(append::Arguments),
+    /// A backlog of PostgreSQL to events durable in the log, beside pg_recvlogical of the same backlog
+    Capture(capture::Arguments),
     /// The receivers of a benchmark, in a process of their own
     #[command(hide = true)]
     Receiver(receiver::Arguments),
@@ -44,6 +60,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Bench::Ceiling(arguments) => block_on(ceiling::run("ceiling", arguments)),
         Bench::Capacity(arguments) => block_on(ceiling::run("capacity", arguments.without_a_rate())),
         Bench::Recovery(arguments) => block_on(recovery::run(arguments)),
+        Bench::Replay(arguments) => block_on(replay::run(arguments)),
+        Bench::Outage(arguments) => block_on(outage::run(arguments)),
+        Bench::Append(arguments) => append::run(arguments),
+        Bench::Capture(arguments) => block_on(capture::run(arguments)),
         Bench::Receiver(arguments) => receiver::run(&arguments),
     }
 }

@@ -1,9 +1,9 @@
 //! The receivers of a benchmark: one process, one thread, a loopback listener per subscriber. Each request is
-//! parsed, counted and answered 204. Ends when its standard input closes, so it never outlives who started it.
+//! parsed, counted and answered 204; a receiver that is told to be dead breaks every connection off instead. Ends
+//! when its standard input closes, so it never outlives who started it.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -53,16 +53,35 @@ pub(super) struct Received {
     pub(super) events_least: u64,
     /// Every receiver has as many events as every other, and the same ones.
     pub(super) are_alike: bool,
+    /// By receiver.
+    pub(super) counts: Vec<Count>,
     /// Requests that were not a batch of CloudEvents.
     pub(super) unreadable: u64,
     /// When the first and the last request came, in microseconds of the wall clock.
     pub(super) first_at: u64,
     pub(super) last_at: u64,
-    /// From the event's `time` to its arrival, in microseconds.
-    pub(super) latency_p50: u64,
-    pub(super) latency_p99: u64,
-    pub(super) latency_p999: u64,
-    pub(super) latency_longest: u64,
+    /// From the event's `time` to its arrival.
+    pub(super) latency: Latency,
+}
+
+/// From an event's `time` to its arrival, in microseconds.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Latency {
+    pub(super) p50: u64,
+    pub(super) p99: u64,
+    pub(super) p999: u64,
+    pub(super) longest: u64,
+}
+
+impl From<&Histogram> for Latency {
+    fn from(histogram: &Histogram) -> Self {
+        Self {
+            p50: histogram.quantile(0.5),
+            p99: histogram.quantile(0.99),
+            p999: histogram.quantile(0.999),
+            longest: histogram.quantile(1.0),
+        }
+    }
 }
 
 /// Of an event only what is counted.
@@ -75,10 +94,10 @@ struct Arrived<'a> {
 }
 
 /// One receiver's events: how many, and the sum of their ids' hashes, which order and batching do not change.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Count {
-    events: u64,
-    ids: u64,
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Count {
+    pub(super) events: u64,
+    pub(super) ids: u64,
 }
 
 #[derive(Default)]
@@ -89,7 +108,11 @@ struct Tally {
     first_at: u64,
     last_at: u64,
     latency: Histogram,
+    /// The latency at all receivers but the first, since the phase began.
+    phase: Histogram,
     samples: Vec<Bytes>,
+    /// The first receiver is dead.
+    is_dead: bool,
 }
 
 type Shared = Arc<Mutex<Tally>>;
@@ -128,6 +151,9 @@ async fn listen(tally: Shared, index: Option<usize>) -> Result<String, Failure> 
     let address = listener.local_addr()?.to_string();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
+            if lock(&tally).is_dead(index) {
+                continue;
+            }
             drop(stream.set_nodelay(true));
             tokio::spawn(connection(stream, Arc::clone(&tally), index));
         }
@@ -145,12 +171,15 @@ async fn answer(
     request: Request<Incoming>,
     tally: Shared,
     index: Option<usize>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> io::Result<Response<Full<Bytes>>> {
     let path = request.uri().path().to_owned();
     let body =
         request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut tally = lock(&tally);
     let Some(index) = index else { return Ok(Response::new(Full::new(tally.page(&path)))) };
+    if tally.is_dead(Some(index)) {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
     tally.take(index, body);
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -162,6 +191,10 @@ fn lock(tally: &Shared) -> MutexGuard<'_, Tally> {
 }
 
 impl Tally {
+    fn is_dead(&self, index: Option<usize>) -> bool {
+        self.is_dead && index == Some(0)
+    }
+
     fn take(&mut self, index: usize, body: Bytes) {
         let now = now_micros();
         if self.requests == 0 {
@@ -177,7 +210,11 @@ impl Tally {
             self.counts[index].events += 1;
             self.counts[index].ids = self.counts[index].ids.wrapping_add(fnv(event.id.as_bytes()));
             let Ok(sent) = event.time.parse::<Timestamp>() else { continue };
-            self.latency.add(now.saturating_sub(u64::try_from(sent.0).unwrap_or_default()));
+            let took = now.saturating_sub(u64::try_from(sent.0).unwrap_or_default());
+            self.latency.add(took);
+            if index > 0 {
+                self.phase.add(took);
+            }
         }
         drop(events);
         self.sample(body);
@@ -194,8 +231,13 @@ impl Tally {
         }
     }
 
-    fn page(&self, path: &str) -> Bytes {
+    fn page(&mut self, path: &str) -> Bytes {
         let page = match path {
+            "/phase" => serde_json::to_vec(&Latency::from(&std::mem::take(&mut self.phase))),
+            "/die" | "/live" => {
+                self.is_dead = path == "/die";
+                serde_json::to_vec(&self.is_dead)
+            }
             "/samples" => {
                 let texts: Vec<_> = self.samples.iter().map(|body| String::from_utf8_lossy(body)).collect();
                 serde_json::to_vec(&texts)
@@ -215,10 +257,8 @@ impl Tally {
             unreadable: self.unreadable,
             first_at: self.first_at,
             last_at: self.last_at,
-            latency_p50: self.latency.quantile(0.5),
-            latency_p99: self.latency.quantile(0.99),
-            latency_p999: self.latency.quantile(0.999),
-            latency_longest: self.latency.quantile(1.0),
+            counts: self.counts.clone(),
+            latency: Latency::from(&self.latency),
         }
     }
 }

@@ -6,25 +6,17 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use tokio::sync::watch;
+use serde_json::json;
 use tokio::time::Instant;
 
-use super::ceiling;
-use super::engine::Engine;
-use super::load::{self, Plan, Sent};
-use super::receivers::Receivers;
+use super::figure::{float, mib, ms};
 use super::report::{Conservation, Figures, Report, Run};
-use crate::exit::{DOES_NOT_HOLD, Failure, UNAVAILABLE};
-
-/// How often the receivers are asked: the resolution of what is measured.
-const ASK_EVERY: Duration = Duration::from_millis(1);
+use super::stage::Stage;
+use crate::exit::{DOES_NOT_HOLD, Failure};
 
 /// A lane tells its cursor within a tenth of a second and the next commit makes it durable; what is killed
 /// later repeats nothing.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
-
-/// Longest wait for a delivery.
-const LONGEST: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, Args, Serialize)]
 pub(crate) struct Arguments {
@@ -46,108 +38,57 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let folder = ceiling::folder(arguments.folder.as_ref())?;
-    let mut receivers = Receivers::start(ceiling::count(arguments.subscribers)).await?;
-    let mut engine = Engine::start(folder, &receivers.addresses, 100).await?;
-    let mut accepted = fill(&arguments, &engine, &mut receivers).await?;
+    let mut stage = Stage::start(arguments.folder.as_ref(), arguments.subscribers, json!({})).await?;
+    stage.fill(arguments.events).await?;
     let mut runs = Vec::new();
     for _ in 0..arguments.runs {
-        let (again, run) = kill(&arguments, engine, &mut receivers, &mut accepted).await?;
-        engine = again;
+        let (again, run) = kill(&arguments, stage).await?;
+        stage = again;
         runs.push(run);
     }
-    drop(engine.stop().await?);
+    drop(stage.engine.stop().await?);
     let report = Report::new("recovery", method(&arguments), arguments.clone(), runs);
     report.print(arguments.json);
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::from(DOES_NOT_HOLD) })
 }
 
-/// Fills the store; gives how many events it took.
-async fn fill(arguments: &Arguments, engine: &Engine, receivers: &mut Receivers) -> Result<u64, Failure> {
-    let plan = Plan {
-        batch: 100,
-        rate: None,
-        longest: LONGEST * 30,
-        events_max: arguments.events,
-        connections: 4,
-        window: 1,
-    };
-    let sent = send(engine, plan).await?;
-    arrived(receivers, sent.accepted).await?;
-    Ok(sent.accepted)
-}
-
 /// One kill of a store whose deliveries have settled, and what it takes until the next event is delivered.
-async fn kill(
-    arguments: &Arguments,
-    engine: Engine,
-    receivers: &mut Receivers,
-    accepted: &mut u64,
-) -> Result<(Engine, Run), Failure> {
+async fn kill(arguments: &Arguments, stage: Stage) -> Result<(Stage, Run), Failure> {
     tokio::time::sleep(SETTLED_AFTER).await;
-    let bytes = engine.disk_bytes()?;
-    let killed = engine.kill().await?;
+    let bytes = stage.engine.disk_bytes()?;
+    let killed = stage.kill().await?;
     let floor = process_start().await?;
     let began = Instant::now();
-    let engine = Engine::again(killed).await?;
+    let mut stage = killed.again().await?;
     let listening = began.elapsed();
-    let one =
-        Plan { batch: 1, rate: None, longest: LONGEST, events_max: *accepted + 1, connections: 1, window: 1 };
-    *accepted += send_from(&engine, one, *accepted).await?.accepted;
-    arrived(receivers, *accepted).await?;
+    stage.fill(1).await?;
     let delivered = began.elapsed();
-    let received = receivers.received().await?;
-    let expected = *accepted * arguments.subscribers;
+    let received = stage.receivers.received().await?;
+    let expected = stage.accepted * arguments.subscribers;
     let conservation = Conservation {
-        accepted: *accepted,
-        refused: 0,
+        accepted: stage.accepted,
+        refused: stage.refused,
         subscribers: arguments.subscribers,
         delivered: received.events,
         are_alike: received.are_alike,
         holds: received.events == expected && received.are_alike && received.unreadable == 0,
     };
-    let ms = |took: Duration| took.as_secs_f64() * 1e3;
     let figures = Figures::from([
         ("listening_ms", ms(listening)),
         ("first_delivery_ms", ms(delivered)),
         ("floor_process_start_ms", ms(floor)),
         ("ratio_first_delivery_to_process_start", ms(delivered) / ms(floor).max(1e-3)),
-        ("log_bytes", ceiling::float(bytes.get("log").copied().unwrap_or_default())),
+        ("engine_cpu_seconds", stage.engine.process.cpu_seconds()),
+        ("engine_rss_peak_mib", mib(stage.engine.process.rss_peak_bytes())),
+        ("log_bytes", float(bytes.get("log").copied().unwrap_or_default())),
     ]);
     let run = Run {
         conservation,
         figures,
-        engine_cpu_by_thread: engine.process.cpu_by_thread(),
+        engine_cpu_by_thread: stage.engine.process.cpu_by_thread(),
         disk_bytes: bytes,
     };
-    Ok((engine, run))
-}
-
-async fn send(engine: &Engine, plan: Plan) -> Result<Sent, Failure> {
-    send_from(engine, plan, 0).await
-}
-
-async fn send_from(engine: &Engine, plan: Plan, first: u64) -> Result<Sent, Failure> {
-    // Nobody tells of deliveries, so nothing waits for them.
-    let (gone, delivered) = watch::channel(0);
-    drop(gone);
-    let sent = load::send_from(&engine.address, plan, delivered, first).await;
-    sent.map_err(|error| engine.trouble(&error.to_string()))
-}
-
-/// Waits until every receiver has so many events.
-async fn arrived(receivers: &mut Receivers, events: u64) -> Result<(), Failure> {
-    let began = Instant::now();
-    while receivers.received().await?.events_least < events {
-        if began.elapsed() > LONGEST {
-            return Err(Failure::plain(
-                format!("{events} events did not arrive in {LONGEST:?}"),
-                UNAVAILABLE,
-            ));
-        }
-        tokio::time::sleep(ASK_EVERY).await;
-    }
-    Ok(())
+    Ok((stage, run))
 }
 
 /// The floor: the same binary, started for nothing.

@@ -6,6 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 use crate::exit::{Failure, UNAVAILABLE};
@@ -55,6 +56,16 @@ impl Wire {
         let body = response.into_body().collect().await.map_err(|error| failed(&self.address, &error))?;
         Ok((status, body.to_bytes()))
     }
+}
+
+/// Asks the engine's API once, with a body where there is something to order; the answer is JSON.
+pub(super) async fn ask(address: &str, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    let mut wire = Wire::connect(address).await?;
+    let answer = match body {
+        Some(body) => wire.post(path, "application/json", body.to_string().into()).await?.1,
+        None => wire.get(path).await?,
+    };
+    serde_json::from_slice(&answer).map_err(|error| failed(address, &error))
 }
 
 fn failed(address: &str, error: &dyn std::fmt::Display) -> Failure {

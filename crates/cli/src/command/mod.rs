@@ -91,8 +91,16 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Threads for calls that block: reads of the log, the file subscriber, name servers. The runtime's own bound is
+/// 512, and every thread keeps memory of the allocator.
+const BLOCKING_THREADS_MAX: usize = 16;
+
 /// Two workers: the engine's threads and tasks are few, and a small machine is the common case.
 pub(crate) fn block_on(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .enable_all()
+        .build()?;
     runtime.block_on(task)
 }

@@ -1,8 +1,10 @@
 //! Reads committed events that memory no longer holds: for lanes that lag, for retries, for traces.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use writ_kernel::dispatch::{Item, LaneId};
 use writ_kernel::route::Router;
 use writ_model::cloudevent::Placement;
@@ -13,16 +15,23 @@ use writ_store::seal;
 use writ_store::vault::{Purpose, Vault};
 
 use super::lanes::wanted;
-use crate::payload::{Event, Payloads, Stretch};
+use crate::payload::{Event, Outline, Payloads, Stretch};
 
 /// The vault, shared between the writer and the readers.
 pub(crate) type SharedVault = Arc<Mutex<Box<dyn Vault>>>;
 
-/// Bytes of log that the read of a single event covers.
-const LOAD_BYTES: usize = 64 << 10;
+/// Bytes of log that one step of a load covers.
+const LOAD_BYTES: usize = 128 << 10;
+
+/// Events of one load that lie further apart are looked for one by one.
+const NEAR: u64 = 1024;
 
 /// Bytes of log that one cold read covers at most; a lane that matches little reads again.
 const COLD_READ_BYTES: usize = 1 << 20;
+
+/// Readers at a time: while one has the log, another opens what it read. More of them would wait for the log's
+/// lock, each on a thread of its own with what the allocator keeps for a thread.
+const AT_ONCE: usize = 2;
 
 /// A lane whose read failed asks again after this.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -35,10 +44,15 @@ pub(crate) struct Unreadable;
 #[derive(Clone)]
 pub(crate) struct ColdReader {
     shared: Arc<Shared>,
+    room: Arc<Semaphore>,
 }
 
 struct Shared {
+    /// For lanes and replays that read on.
     log: Mutex<Box<dyn LogReader>>,
+    /// For the attempts that follow far behind: each of the two goes forward, and a reader that jumps reads whole
+    /// commits again.
+    behind: Mutex<Box<dyn LogReader>>,
     vault: SharedVault,
     router: Arc<Router>,
     payloads: Arc<Payloads>,
@@ -51,21 +65,44 @@ impl ColdReader {
         router: Arc<Router>,
         payloads: Arc<Payloads>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { log: Mutex::new(log), vault, router, payloads }) }
+        let behind = Mutex::new(log.another());
+        let shared = Arc::new(Shared { log: Mutex::new(log), behind, vault, router, payloads });
+        Self { shared, room: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Runs a read on a thread that may block, when its turn has come. A caller that has gone meanwhile leaves
+    /// the read to its end, and its turn with it.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Shared) -> Result<T, Unreadable> + Send + 'static,
+    ) -> Result<T, Unreadable> {
+        let turn = Arc::clone(&self.room).acquire_owned().await.map_err(|_| Unreadable)?;
+        let shared = Arc::clone(&self.shared);
+        let read = move || {
+            let _turn = turn;
+            read(&shared)
+        };
+        tokio::task::spawn_blocking(read).await.unwrap_or(Err(Unreadable))
     }
 
     /// One event, from memory or disk; `None` when it is not (or no longer) in the log.
     pub(crate) async fn event(&self, offset: Offset) -> Result<Option<Arc<Event>>, Unreadable> {
-        if let Some(event) = self.shared.payloads.get(offset) {
-            return Ok(Some(event));
+        Ok(self.events(vec![offset]).await?.pop().flatten())
+    }
+
+    /// Several events, in the order asked for, from memory or disk; `None` in the place of one that is not (or no
+    /// longer) in the log.
+    pub(crate) async fn events(&self, offsets: Vec<Offset>) -> Result<Vec<Option<Arc<Event>>>, Unreadable> {
+        let known = self.shared.payloads.all(&offsets);
+        if known.iter().all(Option::is_some) {
+            return Ok(known);
         }
-        let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || shared.load(offset)).await.unwrap_or(Err(Unreadable))
+        self.blocking(move |shared| shared.load(&offsets)).await
     }
 
     /// One event, from memory or disk. Blocking.
     pub(crate) fn load(&self, offset: Offset) -> Result<Option<Arc<Event>>, Unreadable> {
-        self.shared.payloads.get(offset).map_or_else(|| self.shared.load(offset), |event| Ok(Some(event)))
+        Ok(self.shared.load(&[offset])?.pop().flatten())
     }
 
     /// Matching items from `stretch.from` on and where to read on; nothing read on, after a while, when the
@@ -76,9 +113,7 @@ impl ColdReader {
         subscriber: String,
         stretch: Stretch,
     ) -> (Vec<Item>, Offset) {
-        let shared = Arc::clone(&self.shared);
-        let read = tokio::task::spawn_blocking(move || shared.offer(base, &subscriber, stretch)).await;
-        if let Ok(Ok(offered)) = read {
+        if let Ok(offered) = self.blocking(move |shared| shared.offer(base, &subscriber, stretch)).await {
             return offered;
         }
         tokio::time::sleep(AGAIN_AFTER).await;
@@ -97,12 +132,11 @@ impl ColdReader {
 
     /// The event read and opened anew, shared with nobody; `None` when it is not in the log.
     pub(crate) async fn reopened(&self, offset: Offset) -> Result<Option<Event>, Unreadable> {
-        let shared = Arc::clone(&self.shared);
-        let read = move || match shared.read(offset, 1)?.into_iter().next() {
+        let read = move |shared: &Shared| match shared.read(offset, 1)?.into_iter().next() {
             Some(Record::Event(stored)) if stored.offset == offset => shared.open(*stored).map(Some),
             Some(Record::Event(_) | Record::Fact(..) | Record::Leaf(..)) | None => Ok(None),
         };
-        tokio::task::spawn_blocking(read).await.unwrap_or(Err(Unreadable))
+        self.blocking(read).await
     }
 
     /// The subject's present life. Blocking.
@@ -114,21 +148,19 @@ impl ColdReader {
         })
     }
 
-    /// Whether the key of an event's payload is gone by now.
-    pub(crate) async fn is_shredded(
+    /// Which of these payloads' keys are gone by now, in the order asked for.
+    pub(crate) async fn are_shredded(
         &self,
-        subject: SubjectId,
-        generation: Generation,
-    ) -> Result<bool, Unreadable> {
-        let shared = Arc::clone(&self.shared);
-        let key = move || {
+        payloads: Vec<(SubjectId, Generation)>,
+    ) -> Result<Vec<bool>, Unreadable> {
+        let look = move |shared: &Shared| {
             let vault = shared.vault.lock().unwrap_or_else(PoisonError::into_inner);
-            vault.key(subject, generation, Purpose::Content)
+            let is_gone = |(subject, generation): &(SubjectId, Generation)| {
+                vault.key(*subject, *generation, Purpose::Content).map(|key| key.is_none())
+            };
+            payloads.iter().map(is_gone).collect::<Result<_, _>>().map_err(|_| Unreadable)
         };
-        match tokio::task::spawn_blocking(key).await {
-            Ok(Ok(key)) => Ok(key.is_none()),
-            Ok(Err(_)) | Err(_) => Err(Unreadable),
-        }
+        self.blocking(look).await
     }
 
     /// A reader of its own, for who reads much.
@@ -144,34 +176,53 @@ impl ColdReader {
 
 impl Shared {
     fn read(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.read(from, bytes_max).map_err(|error| {
-            tracing::error!(offset = from.0, error = %error, "log read failed");
-            Unreadable
-        })
+        read(&self.log, from, bytes_max)
     }
 
-    /// Reads a little more than was asked for: a lane that lags asks for the next events next, and a commit is
-    /// read as a whole whatever is taken from it.
-    fn load(&self, offset: Offset) -> Result<Option<Arc<Event>>, Unreadable> {
-        let mut found = None;
-        for record in self.read(offset, LOAD_BYTES)? {
-            let Record::Event(stored) = record else { continue };
-            if stored.offset == offset {
-                let event = Arc::new(self.open(*stored)?);
-                self.payloads.shelve(Arc::clone(&event));
-                found = Some(event);
-            } else if found.is_none() {
-                break;
-            } else if self.payloads.get(stored.offset).is_none()
-                && let Ok(event) = self.open(*stored)
-            {
-                self.payloads.shelve(Arc::new(event));
+    /// Events in the order asked for, from memory where it has them by now.
+    fn load(&self, offsets: &[Offset]) -> Result<Vec<Option<Arc<Event>>>, Unreadable> {
+        let mut events = self.payloads.all(offsets);
+        let missing = events.iter().zip(offsets).filter(|(event, _)| event.is_none());
+        let mut missing: BTreeSet<Offset> = missing.map(|(_, offset)| *offset).collect();
+        while let Some(first) = missing.first().copied() {
+            for event in self.sweep(first, &mut missing)? {
+                let places = offsets.iter().zip(&mut events).filter(|(offset, _)| **offset == event.offset);
+                places.for_each(|(_, place)| *place = Some(Arc::clone(&event)));
             }
         }
-        Ok(found)
+        Ok(events)
     }
 
+    /// Reads on from the first of the missing events as long as the next one is near, and gives those it met.
+    /// Whatever it passed is missing no more, in the log or not. What lies between and behind them is shelved too:
+    /// a lane that lags asks for it next.
+    fn sweep(&self, first: Offset, missing: &mut BTreeSet<Offset>) -> Result<Vec<Arc<Event>>, Unreadable> {
+        let mut met = Vec::new();
+        let mut next = first;
+        while missing.first().is_some_and(|offset| offset.0 < next.0.saturating_add(NEAR)) {
+            let records = read(&self.behind, next, LOAD_BYTES)?;
+            let passed = records.last().map_or(Offset(u64::MAX), |last| last.offset().next());
+            for record in records {
+                let Record::Event(stored) = record else { continue };
+                let is_missing = missing.contains(&stored.offset);
+                if !is_missing && self.payloads.get(stored.offset).is_some() {
+                    continue;
+                }
+                let event = match self.open(*stored) {
+                    Ok(event) => Arc::new(event),
+                    Err(unreadable) if is_missing => return Err(unreadable),
+                    Err(Unreadable) => continue,
+                };
+                self.payloads.shelve(Arc::clone(&event));
+                met.extend(is_missing.then_some(event));
+            }
+            missing.retain(|offset| *offset >= passed);
+            next = passed;
+        }
+        Ok(met)
+    }
+
+    /// Items need no payload: what is offered now may be sent much later, and is opened then.
     fn offer(
         &self,
         base: LaneId,
@@ -198,9 +249,7 @@ impl Shared {
                 next = stored.offset;
                 break;
             }
-            let event = Arc::new(self.open(*stored)?);
-            items.push(event.item(subscriber));
-            self.payloads.shelve(event);
+            items.push(outline(&stored).item(subscriber));
         }
         Ok((items, next))
     }
@@ -243,4 +292,17 @@ impl Shared {
         );
         Ok(opened.ok().flatten())
     }
+}
+
+fn read(log: &Mutex<Box<dyn LogReader>>, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    log.read(from, bytes_max).map_err(|error| {
+        tracing::error!(offset = from.0, error = %error, "log read failed");
+        Unreadable
+    })
+}
+
+fn outline(stored: &StoredEvent) -> Outline<'_> {
+    let StoredEvent { header, decision, offset, bytes, .. } = stored;
+    Outline { header, decision, offset: *offset, bytes: *bytes }
 }

@@ -133,6 +133,12 @@ impl Batch {
         changes && self.hub.facts.is_empty() && self.hub.finished.is_empty() && self.progress.is_empty()
     }
 
+    /// Nobody waits for it: it holds what the hub journals and nothing else.
+    pub(super) fn may_wait(&self) -> bool {
+        let is_awaited = !self.hub.loads.is_empty() || !self.hub.confirms.is_empty();
+        !is_awaited && self.load == self.hub.facts.len() + self.hub.finished.len()
+    }
+
     /// How far each source is read and covered when this commit is durable.
     pub(super) fn progress_facts(&self) -> Vec<ControlFact> {
         let covered = self.covered.values().cloned().map(ControlFact::Covered);

@@ -26,8 +26,10 @@ use writ_store::vault::{TenantSecrets, Vault};
 
 use super::batch::{Batch, Deferred, FromHub, Reply, Waiter};
 use super::failure::{append_failed, is_passing, misfit, vault_failed};
+use super::finals::Scratch;
 use super::quota::Quota;
 use super::taken::Taken;
+use super::weight::weight;
 use super::{Admitted, CHANGES_PER_COMMIT, Run, Stored, Submission, Terms, Work, WriterHandle};
 use crate::clock::{self, Clock};
 use crate::error::EngineError;
@@ -40,6 +42,10 @@ use crate::sweep::Sweep;
 
 /// What the hub asked for in a commit that was refused is tried again after this, though nothing else comes.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What the hub journals waits so long for changes that it can be committed with: a commit of its own would hold
+/// up those that come while it is synced. Far less than what a lane gathers before it tells.
+const FOR_COMPANY: Duration = Duration::from_millis(10);
 
 /// Everything the writer owns or reads.
 pub(crate) struct Writer {
@@ -88,6 +94,7 @@ pub(crate) struct Writer {
     pub(crate) sweep: Sweep,
     /// How the events near the last one that an earlier run left open settled at former subscribers.
     pub(crate) former: Option<Nearby>,
+    pub(crate) scratch: Scratch,
 }
 
 impl Writer {
@@ -104,10 +111,11 @@ impl Writer {
             let mut batch = Batch::default();
             let mut next = Some(first);
             let mut is_last = false;
+            let until = Instant::now() + FOR_COMPANY;
             while let Some(work_item) = next {
                 is_last |= matches!(work_item, Work::Stop);
                 self.take(&mut batch, work_item)?;
-                next = if batch.load < CHANGES_PER_COMMIT { work.try_recv().ok() } else { None };
+                next = if is_last { work.try_recv().ok() } else { self.more(&batch, &mut work, until) };
             }
             self.commit(batch)?;
             if is_last {
@@ -116,6 +124,19 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// What else goes into a commit: what is queued, and while nobody waits for it, what comes in time.
+    fn more(&self, batch: &Batch, work: &mut mpsc::UnboundedReceiver<Work>, until: Instant) -> Option<Work> {
+        if batch.load >= CHANGES_PER_COMMIT {
+            return None;
+        }
+        let queued = work.try_recv().ok();
+        if queued.is_some() || !batch.may_wait() {
+            return queued;
+        }
+        let more = async { tokio::time::timeout_at(until.into(), work.recv()).await };
+        self.runtime.block_on(more).ok().flatten()
     }
 
     /// The next work; no work, after a while, when something waits to be committed again.
@@ -159,7 +180,7 @@ impl Writer {
         run: Option<Run>,
     ) -> Result<(), EngineError> {
         batch.load += submission.changes.len().max(1);
-        batch.permits += submission.changes.len();
+        batch.permits += weight(&submission.changes);
         let failed = self.failed_runs.get(&submission.source);
         if run.as_ref().is_some_and(|run| failed == Some(&run.number)) {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Final leaves: an event's facts as on its intent, and how it ended at every subscriber.
 
-use writ_attest::acks::{self, AckRecord, Settled};
-use writ_attest::blind::{EventBlinding, EvidenceKey, Linked, LinkedDelivery, LinkedIn};
+use writ_attest::acks::{Ack, Sealer, Settled};
+use writ_attest::blind::{Deliveries, EventBlinding, EvidenceKey, LinkedCommitment, LinkedIn};
 use writ_attest::leaf::{Attestation, EventFacts, Leaf};
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::settle::Finished;
@@ -25,6 +25,13 @@ type SettledAt = (SubscriberName, Acknowledgement);
 pub(super) struct Finals {
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) fact: Option<ControlFact>,
+}
+
+/// Where records and deliveries are written: memory that every final leaf uses again.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    sealer: Sealer,
+    deliveries: Deliveries,
 }
 
 impl Writer {
@@ -64,20 +71,21 @@ impl Writer {
             Err(unreadable) => return Ok(Err(unreadable)),
         };
         let settled = self.settled(finished)?;
-        let (subscriber_ack_set, records) =
-            acks::seal(records(&settled)).map_err(|error| leaf::unwritable(&error))?;
+        let linked = self.linked(&settled, &header, &facts)?;
+        let subscriber_ack_set = self.scratch.sealer.seal(settled.iter().map(ack));
+        let subscriber_ack_set = subscriber_ack_set.map_err(|error| leaf::unwritable(&error))?;
         let at = self.stamp();
         let attestation = Attestation {
             intent_index: finished.intent_index,
             subscriber_ack_set,
-            linked: self.linked(&settled, &header, &facts)?,
+            linked,
             timestamp: leaf::time(at),
             chain_of_custody: vec![leaf::own_step("settled", at)],
             time_anchor: None,
             facts,
         };
         let bytes = leaf::bytes(&Leaf::Attestation(Box::new(attestation)))?;
-        Ok(Ok(Some(acks::join(&bytes, &records))))
+        Ok(Ok(Some(self.scratch.sealer.join(&bytes))))
     }
 
     /// What final leaves repeat: from memory, else from the log.
@@ -117,35 +125,29 @@ impl Writer {
     /// Delivery ids and response digests, committed to under the subject's evidence key; nothing once that
     /// key is destroyed.
     fn linked(
-        &self,
+        &mut self,
         settled: &[SettledAt],
         header: &ClearHeader,
         facts: &EventFacts,
-    ) -> Result<Option<writ_attest::leaf::LinkedCommitment>, EngineError> {
+    ) -> Result<Option<LinkedCommitment>, EngineError> {
         let key = self.vault().key(header.subject_id, header.generation, Purpose::Evidence);
         let Some(key) = key.map_err(|error| vault_failed(&error))? else { return Ok(None) };
-        let delivery = |(subscriber, how): &SettledAt| {
+        let Self { scratch: Scratch { deliveries, .. }, delivery_key, origin, .. } = self;
+        deliveries.begin();
+        for (subscriber, how) in settled {
             let (source, id) = (&header.source, header.event_id);
-            LinkedDelivery {
-                subscriber: subscriber.to_string(),
-                delivery_id: self
-                    .delivery_key
-                    .delivery_id(subscriber, source, id, header.generation)
-                    .to_string(),
-                answer_sha256: how.answer_sha256.map(|digest| digest.to_string()),
-            }
-        };
-        let deliveries = settled.iter().map(delivery).collect();
-        let linked = Linked { deliveries, ..Linked::default() };
-        let linked = linked.to_canonical().map_err(|error| leaf::unwritable(&error))?;
-        let blinding = EventBlinding::derive(&EvidenceKey::new(key.0), &self.origin, facts.event_id);
-        Ok(Some(blinding.linked(LinkedIn::Attestation, &linked)))
+            let id = delivery_key.delivery_id(subscriber, source, id, header.generation);
+            deliveries.push(subscriber.as_str(), &id.0, how.answer_sha256.as_ref().map(|digest| &digest.0));
+        }
+        let linked = deliveries.finish().map_err(|error| leaf::unwritable(&error))?;
+        let blinding = EventBlinding::derive(&EvidenceKey::new(key.0), origin, facts.event_id);
+        Ok(Some(blinding.linked(LinkedIn::Attestation, linked)))
     }
 }
 
-fn records(settled: &[SettledAt]) -> Vec<AckRecord> {
-    let record = |(subscriber, how): &SettledAt| AckRecord {
-        subscriber: subscriber.to_string(),
+fn ack((subscriber, how): &SettledAt) -> Ack<'_> {
+    Ack {
+        subscriber: subscriber.as_str(),
         settled: match how.settled {
             SettledAs::Acknowledged => Settled::Acknowledged,
             SettledAs::DeadLettered => Settled::DeadLettered,
@@ -155,6 +157,5 @@ fn records(settled: &[SettledAt]) -> Vec<AckRecord> {
         },
         at: leaf::time(how.at),
         attempts: u64::from(how.attempts),
-    };
-    settled.iter().map(record).collect()
+    }
 }

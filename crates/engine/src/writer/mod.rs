@@ -18,6 +18,7 @@ mod retire;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,7 @@ use crate::error::EngineError;
 
 pub(crate) use batch::FromHub;
 pub(crate) use commit::Writer;
+pub(crate) use finals::Scratch;
 pub(crate) use retire::Pins;
 pub(crate) use taken::Taken;
 
@@ -142,7 +144,7 @@ pub(crate) enum Work {
 #[derive(Clone)]
 pub(crate) struct WriterHandle {
     pub(crate) work: mpsc::UnboundedSender<Work>,
-    /// One permit per change in flight: the back-pressure on sources and intake.
+    /// One permit per change in flight, more for a large one: the back-pressure on sources and intake.
     pub(crate) room: Arc<Semaphore>,
     pub(crate) room_max: usize,
 }
@@ -156,15 +158,16 @@ impl WriterHandle {
 
     /// Waits for room, then queues.
     pub(crate) async fn submit(&self, submission: Submission, run: Option<Run>) {
-        let need = u32::try_from(submission.changes.len().min(self.room_max)).unwrap_or(u32::MAX);
+        let need = weight::weight(&submission.changes).min(self.room_max);
+        let need = u32::try_from(need).unwrap_or(u32::MAX);
         let Ok(permit) = self.room.acquire_many(need).await else { return };
         permit.forget();
         self.send(Work::Changes(submission, run));
     }
 
     /// Gives the room of a submission back.
-    fn give_back(&self, changes: usize) {
-        self.room.add_permits(changes.min(self.room_max));
+    fn give_back(&self, permits: usize) {
+        self.room.add_permits(permits.min(self.room_max));
     }
 }
 

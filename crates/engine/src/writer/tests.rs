@@ -81,7 +81,7 @@ fn bench() -> Bench {
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (wires, work) = wires();
     let store = opened::open(&config).expect("a store");
-    let (parts, log) =
+    let (parts, log, _audit) =
         Parts::new(&config, store, (Arc::new(Router::new(Vec::new())), Bundle::none().engine()), work);
     let tables =
         json!({ "customers": { "entity": "customer", "key": ["id"], "changes": { "email": ["email"] } } });

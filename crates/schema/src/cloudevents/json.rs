@@ -4,37 +4,59 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use writ_model::cloudevent::CloudEvent;
 
 use super::attribute::{Attributes, broken};
 use super::{BATCH_EVENTS_MAX, SPEC_VERSION, View, WireError, media};
 
-/// One event as a JSON object. Attributes are text, so the encoding cannot fail.
+/// What an encoded event takes, about; most are smaller.
+const EVENT_BYTES_TYPICAL: usize = 1024;
+
+/// One event as a JSON object, its members in ascending order. Attributes are text, so the encoding cannot fail.
+/// Every event is encoded once for all its subscribers, so the members are written straight away.
 pub(super) fn encode(event: &CloudEvent) -> Vec<u8> {
-    let mut object = Map::new();
-    let mut set = |name: &str, value: &str| {
-        object.insert(name.to_owned(), Value::from(value));
-    };
-    set("specversion", SPEC_VERSION);
-    set("id", &event.id);
-    set("source", &event.source);
-    set("type", &event.event_type);
+    let core = [("specversion", SPEC_VERSION), ("id", &event.id), ("source", &event.source)];
     let optional = [
         ("subject", &event.subject),
         ("time", &event.time),
         ("datacontenttype", &event.data_content_type),
         ("dataschema", &event.data_schema),
     ];
-    for (name, value) in optional {
-        value.iter().for_each(|v| set(name, v));
+    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    let extensions = event.extensions.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let texts = core.into_iter().chain([("type", event.event_type.as_str())]).chain(optional);
+    let mut members: Vec<(&str, Member<'_>)> =
+        texts.chain(extensions).map(|(name, value)| (name, Member::Text(value))).collect();
+    let data_name = if event.is_base64 { "data_base64" } else { "data" };
+    members.extend(event.data.as_ref().map(|data| (data_name, Member::Json(data))));
+    members.sort_by_key(|(name, _)| *name);
+    let mut out = Vec::with_capacity(EVENT_BYTES_TYPICAL);
+    for (index, (name, member)) in members.iter().enumerate() {
+        // Of two members of one name the later one stands.
+        if members.get(index + 1).is_some_and(|(next, _)| next == name) {
+            continue;
+        }
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        write(name, &mut out);
+        out.push(b':');
+        match member {
+            Member::Text(text) => write(text, &mut out),
+            Member::Json(value) => write(value, &mut out),
+        }
     }
-    event.extensions.iter().for_each(|(name, value)| set(name, value));
-    if let Some(data) = &event.data {
-        let name = if event.is_base64 { "data_base64" } else { "data" };
-        object.insert(name.to_owned(), data.clone());
-    }
-    Value::Object(object).to_string().into_bytes()
+    out.push(b'}');
+    out
+}
+
+/// A member's value.
+enum Member<'a> {
+    Text(&'a str),
+    Json(&'a Value),
+}
+
+fn write<T: serde::Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("text and JSON values always have a JSON form");
 }
 
 /// Reads what [`encode`] wrote. Attributes come back as they were, also such as no reader would accept from
@@ -71,16 +93,20 @@ pub(super) fn read_own(structured: &[u8]) -> CloudEvent {
 
 /// Several events as one JSON array, in the order given, to be sent as [`super::BATCH`]. Uses each view's
 /// own structured encoding.
-pub fn batch<'a>(views: impl IntoIterator<Item = &'a View>) -> Vec<u8> {
-    let mut bytes = vec![b'['];
+pub fn batch<'a>(views: impl IntoIterator<Item = &'a View, IntoIter: Clone>) -> Vec<u8> {
+    let views = views.into_iter();
+    // One byte more for each: its comma or the closing bracket.
+    let bytes: usize = views.clone().map(|view| view.structured().len() + 1).sum();
+    let mut out = Vec::with_capacity(bytes + 2);
+    out.push(b'[');
     for view in views {
-        if bytes.len() > 1 {
-            bytes.push(b',');
+        if out.len() > 1 {
+            out.push(b',');
         }
-        bytes.extend_from_slice(view.structured());
+        out.extend_from_slice(view.structured());
     }
-    bytes.push(b']');
-    bytes
+    out.push(b']');
+    out
 }
 
 /// Reads one event in structured mode. A null attribute counts as absent, and so do null data.

@@ -13,7 +13,7 @@ mod recovery;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use writ_attest::leaf::Leaf;
+use writ_attest::leaf::{Kind, Leaf};
 use writ_attest::note::{Checkpoint, NoteSigner, NoteVerifier};
 use writ_attest::tile::{
     Edge, TILE_WIDTH, TileId, acks_path, bundle_path, encode_tile, partial_folder, partial_tiles, push_entry,
@@ -44,6 +44,15 @@ struct Pending {
     entries: usize,
     bundle: Vec<u8>,
     acks: Vec<u8>,
+}
+
+impl Pending {
+    /// The next bundle, in the memory of the one that is full now.
+    fn begin(&mut self) {
+        self.entries = 0;
+        self.bundle.clear();
+        self.acks.clear();
+    }
 }
 
 /// The one writer of an audit log's files.
@@ -180,19 +189,12 @@ impl AuditDir {
     fn push(&mut self, entry: &[u8]) -> Result<(), AuditError> {
         let index = self.edge.size();
         let (bytes, records) = acks::split(entry);
-        let leaf = Leaf::parse(bytes).map_err(|cause| AuditError::Leaf { index, cause })?;
-        match leaf {
-            Leaf::Attestation(last) => {
-                // What the engine wrote a moment ago was counted by it and is whole by the log's checksum; what is
-                // derived anew may be a former version's, or damaged.
-                if self.is_rebuild || cfg!(debug_assertions) {
-                    let checked = last.subscriber_ack_set.check(&records);
-                    checked.map_err(|cause| AuditError::Acks { index, cause })?;
-                }
+        match self.kind(index, bytes, &records)? {
+            Kind::Attestation => {
                 let place = u8::try_from(self.pending.entries).expect("a bundle has 256 entries");
                 acks::push_block(&mut self.pending.acks, place, &records);
             }
-            Leaf::Intent(_) | Leaf::Accounting(_) | Leaf::Withheld(_) => {
+            Kind::Intent | Kind::Accounting | Kind::Withheld => {
                 let cause = acks::AcksError::Mismatch;
                 records.is_empty().then_some(()).ok_or(AuditError::Acks { index, cause })?;
             }
@@ -203,17 +205,32 @@ impl AuditDir {
         self.check_anchor()
     }
 
+    /// Which record the leaf is. What the engine wrote a moment ago was checked by it and is whole by the log's
+    /// checksum; what is derived anew may be a former version's, or damaged, and is read and counted.
+    fn kind(&self, index: u64, bytes: &[u8], records: &[&[u8]]) -> Result<Kind, AuditError> {
+        let is_own = !self.is_rebuild && !cfg!(debug_assertions);
+        if let Some(kind) = Kind::of_own(bytes).filter(|_| is_own) {
+            return Ok(kind);
+        }
+        let leaf = Leaf::parse(bytes).map_err(|cause| AuditError::Leaf { index, cause })?;
+        if let Leaf::Attestation(last) = &leaf {
+            let checked = last.subscriber_ack_set.check(records);
+            checked.map_err(|cause| AuditError::Acks { index, cause })?;
+        }
+        Ok(leaf.kind())
+    }
+
     /// Adds the leaf to the tree and writes what became full.
     fn grow(&mut self, leaf: Hash) -> Result<(), AuditError> {
         let mut full: Vec<(TileId, Vec<u8>)> = Vec::new();
         self.edge.push(leaf, |id, hashes| full.push((id, encode_tile(hashes))));
         if self.pending.entries == TILE_WIDTH {
             let index = self.edge.size() / TILE_WIDTH as u64 - 1;
-            let pending = std::mem::take(&mut self.pending);
-            self.objects.write_full(&bundle_path(index, TILE_WIDTH), &pending.bundle)?;
-            if !pending.acks.is_empty() {
-                self.objects.write_full(&acks_path(index, TILE_WIDTH), &pending.acks)?;
+            self.objects.write_full(&bundle_path(index, TILE_WIDTH), &self.pending.bundle)?;
+            if !self.pending.acks.is_empty() {
+                self.objects.write_full(&acks_path(index, TILE_WIDTH), &self.pending.acks)?;
             }
+            self.pending.begin();
         }
         full.iter().try_for_each(|(id, bytes)| self.objects.write_full(&id.path(), bytes))
     }
