@@ -35,4 +35,32 @@ pub enum Bug {
     DeadLetterForgotten,
     /// An event's final is not written.
     FinalForgotten,
+    /// A former owner's facts are taken under the later owner's epoch.
+    FormerWrites,
+    /// A receiver that keeps owners apart takes what a former one sends.
+    FormerTaken,
+    /// A branch is committed before its decision is durable.
+    CommittedUndecided,
+    /// After a restart nothing is known of the branches that the journal decided.
+    DecisionForgotten,
+    /// A receiver's prepared transactions are not found.
+    OrphansLeft,
+    /// A receiver forgets what it took before the lane has settled it.
+    InboxForgets,
+    /// What a look at a receiver did not find is taken to be there.
+    LookMisread,
+    /// A subscriber's rules about its answers are not applied.
+    RulesForgotten,
+    /// A replay that is taken up after a restart has forgotten that its ids are new.
+    ReissueForgotten,
+    /// A replay that is taken up after a restart has forgotten what it selects.
+    SelectionForgotten,
+    /// Segments leave the log although a subscriber has not settled them.
+    CursorNotKept,
+    /// Segments leave the log although what is derived from them would not survive a power cut.
+    UnsyncedDropped,
+    /// What was judged before a hold or a replay was committed is dropped all the same.
+    PinIgnored,
+    /// A pushed change is looked for in a state that lags.
+    PushForgotten,
 }

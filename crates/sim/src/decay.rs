@@ -18,6 +18,7 @@ pub(crate) fn check(world: &mut World) -> Result<(), String> {
     let path = Path::new(DIR).join(&name);
     let bytes = world.disk.open(&path).and_then(|file| file.len()).map_err(|error| error.to_string())?;
     let bit = world.chance.between(0, bytes * 8 - 1);
+    let start = world.tape.start();
     // Lets go of the log's lock.
     world.tape = Tape::open(&SimDisk::new(), 0).map_err(|error| error.to_string())?;
     world.disk.flip(&path, bit);
@@ -26,8 +27,9 @@ pub(crate) fn check(world: &mut World) -> Result<(), String> {
         return Ok(());
     };
     let Ok(records) = read(&opened.log) else { return Ok(()) };
-    let is_cut = opened.recovery.torn.is_some() && world.history.starts_with(&records);
-    if records == world.history || is_cut {
+    let history = world.records(start);
+    let is_cut = opened.recovery.torn.is_some() && history.starts_with(&records);
+    if records == history || is_cut {
         return Ok(());
     }
     Err(format!("bit {bit} of {name} flipped, and nobody noticed"))

@@ -10,7 +10,7 @@ use writ_model::id::{Offset, SubjectId};
 use writ_model::time::Moment;
 use writ_store::log::Record;
 
-use crate::options::RATE_WINDOW;
+use crate::lane::RATE_WINDOW;
 use crate::world::World;
 
 /// The largest event that the source makes, as it is stored.
@@ -18,13 +18,13 @@ const EVENT_BYTES_MAX: usize = 4_000;
 
 impl World {
     /// Attempts: stored, matching, allowed, under one stable id, one per subject at a time.
-    pub(crate) fn check_effects(&mut self, effects: &[Effect]) -> Result<(), String> {
-        for effect in effects {
-            if let Effect::Send(attempt) = effect {
-                self.check_attempt(attempt)?;
+    pub(crate) fn check_effect(&mut self, effect: &Effect) -> Result<(), String> {
+        match effect {
+            Effect::Send(attempt) | Effect::Prepare(attempt) | Effect::Probe(attempt) => {
+                self.check_attempt(attempt)
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn check_attempt(&mut self, attempt: &Attempt) -> Result<(), String> {
@@ -40,8 +40,8 @@ impl World {
                 return Err(format!("attempt for {offset}, which s{subscriber} must not get"));
             }
             let (event_id, subject) = (event.id(), event.subject());
-            let is_once =
-                self.options.is_once(event.stored.header.change_type, event.stored.header.operation);
+            let header = &event.stored.header;
+            let is_once = self.options.is_once(subscriber, header.change_type, header.operation);
             if is_once && !self.reference.spent.contains(&(name.to_string(), offset)) {
                 return Err(format!(
                     "attempt for {offset}, which s{subscriber} gets once, before that is durable"
@@ -62,10 +62,12 @@ impl World {
             if is_wrong {
                 return Err(format!("attempt {:?}: subject {subject} twice or backwards", attempt.id));
             }
+            self.check_replayed(attempt.lane, offset)?;
             let id = delivery.delivery_id();
-            let known = *self.truth.id_of.entry((subscriber, event_id)).or_insert(id);
-            let owner = *self.truth.event_of.entry(id).or_insert((subscriber, event_id));
-            if known != id || owner != (subscriber, event_id) {
+            let issue = (subscriber, event_id, self.reissue(attempt.lane));
+            let known = *self.truth.id_of.entry(issue).or_insert(id);
+            let owner = *self.truth.event_of.entry(id).or_insert(issue);
+            if known != id || owner != issue {
                 return Err(format!(
                     "delivery id of event {event_id} at s{subscriber} is not stable and unique"
                 ));
@@ -104,15 +106,25 @@ impl World {
         })
     }
 
-    /// A subscriber processes what an attempt holds: first deliveries of a subject come in order.
+    /// A subscriber processes what an attempt holds.
     pub(crate) fn process(&mut self, attempt: &Attempt, processed: &[bool]) -> Result<(), String> {
         let subscriber = self.subscriber_of(attempt.lane);
-        let is_live = !self.replay_of.contains_key(&attempt.lane);
-        for (delivery, _) in attempt.deliveries.iter().zip(processed).filter(|(_, done)| **done) {
-            let offset = delivery.offset();
+        let is_ordered = !self.replay_of.contains_key(&attempt.lane) && !self.is_former();
+        let done = attempt.deliveries.iter().zip(processed).filter(|(_, done)| **done);
+        self.processed(subscriber, done.map(|(delivery, _)| delivery.offset()).collect(), is_ordered)
+    }
+
+    /// First deliveries of a subject come in order, from the live lane of whoever owns it.
+    pub(crate) fn processed(
+        &mut self,
+        subscriber: usize,
+        done: Vec<Offset>,
+        is_ordered: bool,
+    ) -> Result<(), String> {
+        for offset in done {
             let Some(event) = self.reference.events.get(&offset) else { continue };
             self.truth.seen.insert((subscriber, offset));
-            if is_live && self.truth.live.insert((subscriber, offset)) {
+            if is_ordered && self.truth.live.insert((subscriber, offset)) {
                 let subject = event.subject();
                 self.check_order(subscriber, subject, offset)?;
                 self.truth.order.entry((subscriber, subject)).or_default().push(offset);
@@ -147,6 +159,7 @@ impl World {
     pub(crate) fn check_record(&self, record: &Record) -> Result<(), String> {
         match record {
             Record::Fact(_, ControlFact::Cursor(cursor)) => self.check_cursor(cursor),
+            Record::Fact(_, ControlFact::Truncated(truncated)) => self.check_truncated(truncated),
             Record::Fact(..) | Record::Event(_) | Record::Leaf(..) => Ok(()),
         }
     }
@@ -154,6 +167,10 @@ impl World {
     fn check_cursor(&self, cursor: &Cursor) -> Result<(), String> {
         let name = cursor.subscriber.as_str();
         let before = self.reference.cursors.get(name).map_or(Offset::ZERO, |cursor| cursor.watermark);
+        if cursor.epoch > self.tape.epoch() || cursor.epoch < self.reference.epoch {
+            let (epoch, later) = (cursor.epoch.0, self.reference.epoch.0);
+            return Err(format!("cursor of {name} was written by owner {epoch}, after one of {later}"));
+        }
         if cursor.watermark < before {
             return Err(format!("cursor of {name} moved back from {before} to {}", cursor.watermark));
         }

@@ -9,30 +9,43 @@
 //! log. Vault and state are the store's twins in memory, which forget in a power cut what was not synced.
 //! What stands in for the engine (`writer/`, `shell.rs`, `recovery.rs`) does as the engine does, without threads.
 
+mod agenda;
 mod bug;
 mod chance;
 mod crash;
 mod decay;
+mod desk;
+mod former;
+mod inbox;
 mod invariants;
+mod keeper;
+mod lane;
 mod model;
+mod mount;
 mod options;
 mod oracle;
+mod reads;
 mod receiver;
 mod recovery;
 mod reference;
+mod replays;
 mod shell;
 mod tape;
 mod tenant;
+mod truth;
 mod upstream;
+mod wire;
 mod workload;
 mod world;
 mod writer;
+
+use std::collections::BTreeMap;
 
 pub use bug::Bug;
 pub use options::Options;
 
 /// What a run amounted to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// Hash of everything that happened, in order.
     pub trace: u64,
@@ -46,6 +59,22 @@ pub struct Report {
     pub dead_letters: u64,
     /// Events that the gate kept, each time it did.
     pub withheld: u64,
+    /// What a run may go without, each with how often it happened.
+    pub rare: BTreeMap<&'static str, u64>,
+}
+
+impl Report {
+    /// Adds what another run amounted to. Traces do not add up.
+    pub fn add(&mut self, other: &Self) {
+        self.events += other.events;
+        self.attempts += other.attempts;
+        self.crashes += other.crashes;
+        self.dead_letters += other.dead_letters;
+        self.withheld += other.withheld;
+        for (what, times) in &other.rare {
+            *self.rare.entry(what).or_default() += times;
+        }
+    }
 }
 
 /// What a run broke, with everything needed to repeat it.

@@ -3,22 +3,28 @@
 
 use std::time::Duration;
 
-use writ_kernel::dispatch::lane::{Batching, Config};
 use writ_kernel::dispatch::line::Order;
-use writ_kernel::dispatch::{breaker, ledger, rate, retry};
 use writ_kernel::guarantee::Promises;
+use writ_kernel::retention::Class;
 use writ_model::guarantee::{Guarantee, Promise};
-use writ_model::id::SubscriberName;
 use writ_model::taxonomy::ChangeType;
 
 use crate::chance::Chance;
-use crate::workload::{Operation, WEIGHTS};
+use crate::inbox::Kind;
+use crate::workload::{LATER_WEIGHTS, Operation, WEIGHTS};
 
 /// Order per subject is what most subscribers have.
 const ORDERS: [Order; 4] = [Order::Subject, Order::Subject, Order::Partition, Order::Unordered];
 
-/// The length of the window that limits requests.
-pub(crate) const RATE_WINDOW: Duration = Duration::from_millis(100);
+/// What a subscriber is to the engine, in worlds where they differ.
+const KINDS: [Kind; 6] =
+    [Kind::Plain, Kind::Keyed, Kind::Transactional, Kind::TwoPhase, Kind::TwoPhase, Kind::Probed];
+
+/// How long a receiver that drops known ids remembers them.
+pub(crate) const KEYS_KEEP: Duration = Duration::from_secs(30);
+
+/// How long an inbox keeps a row whatever the lane has settled: longer than a cursor may lag.
+pub(crate) const INBOX_KEEPS: Duration = Duration::from_secs(5);
 
 /// The world that one seed draws.
 #[derive(Debug, Clone)]
@@ -71,6 +77,11 @@ pub struct Options {
     pub expires_ms: u64,
     /// Requests that a subscriber is sent within any 100 ms; 0 for no limit.
     pub rate: u64,
+    /// Milliseconds that events are kept in the log; 0 for ever.
+    pub keep_ms: u64,
+    /// Whether subscribers answer in words of their own, which their rules translate.
+    pub rules: bool,
+    pub(crate) kinds: Vec<Kind>,
     pub(crate) weights: Vec<(Operation, u64)>,
 }
 
@@ -78,12 +89,8 @@ impl Options {
     /// The seed's choice.
     pub fn draw(seed: u64) -> Self {
         let mut chance = Chance::new(seed ^ 0x5eed);
-        let weights = WEIGHTS.iter().map(|(operation, weight, is_optional)| {
-            let off = *is_optional && chance.percent(30);
-            (*operation, if off { 0 } else { *weight })
-        });
-        let weights = weights.collect();
-        Self {
+        let weights = weights(&WEIGHTS, &mut chance);
+        let mut options = Self {
             subscribers: chance.between(1, 4),
             subjects: chance.between(1, 10),
             operations: chance.between(50, 190),
@@ -109,63 +116,68 @@ impl Options {
             // Drawn last, so that committed seeds draw the rest as they did.
             order: *chance.pick(&ORDERS).unwrap_or(&Order::Subject),
             rate: chance.between(0, 1) * chance.between(1, 5),
+            keep_ms: chance.between(0, 1) * chance.between(50, 4_000),
+            rules: chance.percent(30),
+            kinds: Vec::new(),
             weights,
+        };
+        if chance.percent(50) {
+            options.kinds = (0..options.subscribers).map(|_| kind(&mut chance)).collect();
         }
+        options.weights.extend(self::weights(&LATER_WEIGHTS, &mut chance));
+        options
     }
 
-    fn limit(&self) -> Option<rate::Limit> {
-        let most = u32::try_from(self.rate).ok().filter(|most| *most > 0)?;
-        let meter = rate::Meter::Window { most, per: RATE_WINDOW };
-        Some(rate::Limit { meter, tariff: rate::Tariff::requests() })
+    pub(crate) fn kind(&self, subscriber: usize) -> Kind {
+        self.kinds.get(subscriber).copied().unwrap_or(Kind::Plain)
+    }
+
+    /// How long an event is kept: e-mail addresses twice as long as the rest.
+    pub(crate) fn keeps(&self, change_type: ChangeType) -> Duration {
+        let times = if change_type == ChangeType::Email { 2 } else { 1 };
+        Duration::from_millis(self.keep_ms * times)
+    }
+
+    pub(crate) fn classes(&self) -> Vec<Class> {
+        let class = |name: &str, keep, change_types: &[ChangeType]| {
+            let change_types = change_types.iter().copied().collect();
+            Class { name: name.to_owned(), keep, change_types, priority: None }
+        };
+        let mail = class("mail", self.keeps(ChangeType::Email), &[ChangeType::Email]);
+        vec![class("all", self.keeps(ChangeType::Address), &[]), mail]
     }
 
     /// Whether an event is sent at most once.
     pub(crate) fn is_once(
         &self,
+        subscriber: usize,
         change_type: ChangeType,
         operation: writ_model::taxonomy::Operation,
     ) -> bool {
-        self.promises().of(change_type).is_once(operation)
+        self.promises(subscriber).of(change_type).is_once(operation)
     }
 
-    fn promises(&self) -> Promises {
-        let once = Promise { guarantee: Guarantee::AtMostOnce, mechanism: None };
-        let promised = [ChangeType::Email, ChangeType::Phone].into_iter().filter(|_| self.once);
-        promised.fold(Promises::default(), |promises, each| promises.with(each, once))
+    pub(crate) fn promises(&self, subscriber: usize) -> Promises {
+        let mechanism = self.kind(subscriber).mechanism();
+        let (guarantee, promised) = match mechanism {
+            Some(_) => (Guarantee::ExactlyOnce, ChangeType::ALL),
+            None if self.once => (Guarantee::AtMostOnce, &[ChangeType::Email, ChangeType::Phone][..]),
+            None => return Promises::default(),
+        };
+        let promise = Promise { guarantee, mechanism };
+        promised.iter().fold(Promises::default(), |promises, each| promises.with(*each, promise))
     }
+}
 
-    pub(crate) fn config(&self, subscriber: &SubscriberName) -> Config {
-        Config {
-            order: self.order,
-            in_flight_max: self.in_flight_max as usize,
-            window_items: self.window_items as usize,
-            window_bytes: self.bytes_max as usize,
-            batching: Batching {
-                items_max: self.batch_items as usize,
-                bytes_max: 2_000,
-                linger: Duration::from_millis(self.linger_ms),
-                subject_repeats: self.subject_repeats,
-            },
-            rate: rate::Policy { limits: self.limit().into_iter().collect() },
-            retry: retry::Policy {
-                base: Duration::from_millis(20),
-                cap: Duration::from_secs(5),
-                attempts_max: self.attempts_max as u32,
-                age_max: Duration::from_secs(60),
-                retry_after_max: Duration::from_secs(10),
-            },
-            breaker: breaker::Policy {
-                failures_in_a_row: self.failures_in_a_row as u32,
-                open_for: Duration::from_secs(2),
-                ..breaker::Policy::default()
-            },
-            cursor: ledger::Policy {
-                settlements_max: self.settlements_max as usize,
-                delay_max: Duration::from_millis(20),
-            },
-            promises: self.promises(),
-            expires_after: self.once.then(|| Duration::from_millis(self.expires_ms)),
-            ..Config::new(subscriber.clone())
-        }
-    }
+fn kind(chance: &mut Chance) -> Kind {
+    chance.pick(&KINDS).copied().unwrap_or(Kind::Plain)
+}
+
+/// Each operation with its weight, none where the swarm goes without it.
+fn weights(all: &[(Operation, u64, bool)], chance: &mut Chance) -> Vec<(Operation, u64)> {
+    let weight = |(operation, weight, is_optional): &(Operation, u64, bool)| {
+        let is_off = *is_optional && chance.percent(30);
+        (*operation, if is_off { 0 } else { *weight })
+    };
+    all.iter().map(weight).collect()
 }

@@ -8,7 +8,22 @@ use crate::world::World;
 pub(crate) fn check(world: &World) -> Result<(), String> {
     check_source(world)?;
     check_deliveries(world)?;
-    check_finals(world)
+    check_finals(world)?;
+    check_branches(world)?;
+    world.check_replays()?;
+    world.check_desk()
+}
+
+/// Nothing is prepared anywhere any more, and the journal has nothing decided that has not ended.
+fn check_branches(world: &World) -> Result<(), String> {
+    let left = world.inboxes.iter().position(|inbox| !inbox.branches().is_empty());
+    if let Some(subscriber) = left {
+        return Err(format!("s{subscriber} still holds prepared transactions"));
+    }
+    match world.reference.decided.first() {
+        Some((name, branch)) => Err(format!("{branch:?} of {name} was decided and never concluded")),
+        None => Ok(()),
+    }
 }
 
 /// Every change of the source is covered and counted once, and the last-known states and the state are what
@@ -69,7 +84,7 @@ fn check_word(world: &World, offset: Offset, subscriber: usize, how: &str) -> Re
     let event = &world.reference.events[&offset];
     let is_denied = event.is_denied(world.names[subscriber].as_str());
     let header = &event.stored.header;
-    let is_once = world.options.is_once(header.change_type, header.operation);
+    let is_once = world.options.is_once(subscriber, header.change_type, header.operation);
     let fits = match how {
         "acknowledged" => world.truth.seen.contains(&(subscriber, offset)) && !is_denied,
         "withheld" => is_denied || is_once,

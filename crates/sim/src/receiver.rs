@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use writ_model::delivery::{Answer, Fault, HttpAnswer};
+use serde_json::json;
+use writ_model::delivery::{Answer, AnswerBody, Fault, HttpAnswer};
 
 use crate::chance::Chance;
 
@@ -62,6 +63,8 @@ pub(crate) struct Receiver {
     /// One event in so many is refused; 0 for none.
     pub(crate) poison: u64,
     pub(crate) noise: u64,
+    /// It says what it has to say in words of its own.
+    pub(crate) speaks: bool,
 }
 
 impl Receiver {
@@ -77,7 +80,10 @@ impl Receiver {
             Mood::Absent => Duration::from_secs(30),
             _ => chance.millis(1, 80),
         };
-        let (answer, processed) = self.judge(mood, chance, numbers);
+        let (mut answer, mut processed) = self.judge(mood, chance, numbers);
+        if self.speaks && !numbers.is_empty() {
+            (answer, processed) = in_own_words(chance, answer, processed);
+        }
         Reaction { answer, after, processed, answers_twice: mood == Mood::Doubling }
     }
 
@@ -127,7 +133,7 @@ impl Receiver {
         (http(500), vec![false; numbers.len()])
     }
 
-    fn refuses(&self, numbers: &[u64]) -> bool {
+    pub(crate) fn refuses(&self, numbers: &[u64]) -> bool {
         self.poison > 0 && numbers.iter().any(|number| number.is_multiple_of(self.poison))
     }
 }
@@ -141,4 +147,37 @@ fn throttle(chance: &mut Chance) -> Answer {
     let retry_after = chance.pick(&forms).map(|form| (*form).to_owned());
     let status = if chance.percent(50) { 429 } else { 503 };
     Answer::Http(HttpAnswer { status, retry_after, ..HttpAnswer::default() })
+}
+
+/// The same in words that the table would misunderstand, and the subscriber's rules do not.
+fn in_own_words(chance: &mut Chance, answer: Answer, processed: Vec<bool>) -> (Answer, Vec<bool>) {
+    let Answer::Http(HttpAnswer { status, .. }) = &answer else { return (answer, processed) };
+    let (status, word) = (*status, chance.between(0, 2));
+    let takes_all = processed.iter().all(|done| *done);
+    match (status, word) {
+        (200 | 204, 0) if takes_all => (with_header(409, "x-known", "yes"), processed),
+        (200 | 204, 1) if takes_all => (with_body(200, &json!({"ok": true})), processed),
+        (500..=504, 0) => (with_body(200, &json!({"ok": false})), processed),
+        (500..=504, 1) => (with_header(202, "x-outcome", "later, please"), processed),
+        // Takes the first few, in order.
+        (500..=504, 2) if processed.len() > 1 => {
+            let taken = chance.between(0, processed.len() as u64 - 1) as usize;
+            let processed: Vec<bool> = (0..processed.len()).map(|at| at < taken).collect();
+            let status = |done: &bool| json!({"status": if *done { 200 } else { 503 }});
+            let results: Vec<_> = processed.iter().map(status).collect();
+            (with_body(200, &json!({"results": results})), processed)
+        }
+        (422, 0) => (with_body(200, &json!({"ok": "never"})), processed),
+        _ => (answer, processed),
+    }
+}
+
+fn with_header(status: u16, name: &str, value: &str) -> Answer {
+    let headers = vec![(name.to_owned(), value.to_owned())];
+    Answer::Http(HttpAnswer { status, headers, ..HttpAnswer::default() })
+}
+
+fn with_body(status: u16, body: &serde_json::Value) -> Answer {
+    let body = Some(AnswerBody::new(body.to_string().into_bytes()));
+    Answer::Http(HttpAnswer { status, body, ..HttpAnswer::default() })
 }

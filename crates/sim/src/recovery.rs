@@ -7,7 +7,8 @@ use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_kernel::dispatch::parking;
 use writ_model::control::{ControlFact, Rekeyed};
-use writ_model::id::{Offset, SubjectId};
+use writ_model::delivery::Branch;
+use writ_model::id::{Offset, SubjectId, SubscriberName};
 use writ_model::lineage::Lamport;
 use writ_store::log::{Record, StoredEvent};
 use writ_store::seal;
@@ -16,6 +17,7 @@ use writ_store::state::State;
 use writ_store::vault::{Purpose, Remember, Vault};
 
 use crate::bug::Bug;
+use crate::keeper::is_pin;
 use crate::model::Stretch;
 use crate::world::World;
 use crate::writer::TakenUp;
@@ -24,16 +26,21 @@ use crate::writer::TakenUp;
 const STEP_RECORDS: usize = 37;
 
 /// Rows of state looked at; no world has more.
-const ROWS: usize = 100_000;
+pub(crate) const ROWS: usize = 100_000;
 
 impl World {
     /// Everything new in the log, in order: each record is checked, and the source's history is followed.
     pub(crate) fn absorb(&mut self, records: Vec<Record>) -> Result<(), String> {
-        let mut stretch = Stretch::default();
+        let (mut stretch, mut pushed) = (Stretch::default(), Vec::new());
         for record in &records {
             self.check_record(record)?;
             self.reference.apply(record)?;
             match record {
+                Record::Event(event) if self.desk.owns(&event.header.source) => {
+                    let private = self.open_event(event)?;
+                    pushed.push((event.header.event_id, private.causation_id));
+                }
+                Record::Fact(_, ControlFact::Withheld(kept)) if self.desk.owns(&kept.source) => {}
                 Record::Event(event) => {
                     stretch.events.push_back((event.header.clone(), self.open_event(event)?))
                 }
@@ -44,6 +51,10 @@ impl World {
             }
         }
         self.reference.check_pairs()?;
+        self.check_pushed(&pushed)?;
+        if records.iter().any(|record| matches!(record, Record::Fact(_, fact) if is_pin(fact))) {
+            self.keeper.pinned = self.tape.end();
+        }
         self.model.advance(&self.tenant, self.upstream.changes(), self.reference.covered, stretch)?;
         self.history.extend(records);
         Ok(())
@@ -64,8 +75,9 @@ impl World {
         if self.chance.percent(10) {
             self.state.sync().map_err(|error| error.to_string())?;
             self.vault.sync().map_err(|error| error.to_string())?;
+            self.keeper.durable = self.state.applied().min(self.vault.remembered());
         }
-        Ok(())
+        self.forget_step()
     }
 
     /// What the log holds from an offset on; it was read and compared when it was absorbed.
@@ -73,7 +85,7 @@ impl World {
         &self.history[self.history.partition_point(|record| record.offset() < from)..]
     }
 
-    fn catch_up_state(&mut self) -> Result<(), String> {
+    pub(crate) fn catch_up_state(&mut self) -> Result<(), String> {
         for step in self.records(self.state.applied()).chunks(STEP_RECORDS) {
             let through = step.last().map_or(Offset::ZERO, |record| record.offset().next());
             self.state.apply(step, through).map_err(|error| error.to_string())?;
@@ -100,8 +112,9 @@ impl World {
 
     fn remembered(&self, event: &StoredEvent) -> Result<Remember, String> {
         let private = self.open_event(event)?;
-        let key_hash = self.key_hash(&private.key);
-        let old_key_hash = private.old_key.as_ref().map(|key| self.key_hash(key));
+        let source = &event.header.source;
+        let key_hash = self.key_hash_at(source, &private.key);
+        let old_key_hash = private.old_key.as_ref().map(|key| self.key_hash_at(source, key));
         let old = old_key_hash.filter(|old| *old != key_hash);
         let said = (private.data.after, private.version);
         Ok(Remember::of_event(&event.header, event.ordinals.subject, said, key_hash, old))
@@ -138,7 +151,8 @@ impl World {
 
     /// The logical clock of the log's last event.
     fn lamport(&self) -> Lamport {
-        let last = self.history.iter().rev().find_map(|record| match record {
+        let held = self.records(self.tape.start());
+        let last = held.iter().rev().find_map(|record| match record {
             Record::Event(event) => Some(event.ordinals.lamport),
             Record::Fact(..) | Record::Leaf(..) => None,
         });
@@ -147,7 +161,9 @@ impl World {
 
     /// The clock value of the log's last event.
     fn clock_floor(&self) -> u64 {
-        let last = self.history.iter().rev().find_map(|record| match record {
+        // What has left the log says nothing any more.
+        let held = self.records(self.tape.start());
+        let last = held.iter().rev().find_map(|record| match record {
             Record::Event(event) => Some(event.header.hlc.millis),
             Record::Fact(..) | Record::Leaf(..) => None,
         });
@@ -188,6 +204,9 @@ impl World {
         if !open.iter().map(|event| event.offset).eq(expected.copied()) {
             return Err("the state has other open events".to_owned());
         }
+        if state.truncated().map_err(failed)? != reference.truncated {
+            return Err("the state says that the log begins elsewhere".to_owned());
+        }
         let withheld = state.withheld(None, ROWS).map_err(failed)?.len() as u64;
         if withheld != reference.withheld {
             return Err(format!("the state has {withheld} kept events, the log {}", reference.withheld));
@@ -210,8 +229,15 @@ impl World {
             parked: parked.into_iter().collect(),
             scattered,
             stuck: letters.iter().filter(|one| parking::is_stuck(one)).map(|one| one.subject_id).collect(),
-            ..Recovered::default()
+            begin: self.tape.start(),
+            end: self.tape.end(),
+            decided: self.decided(name)?,
         })
+    }
+
+    fn decided(&self, name: &SubscriberName) -> Result<Vec<Branch>, String> {
+        let decided = self.state.decided(name).map_err(|error| error.to_string())?;
+        Ok(if self.bug == Some(Bug::DecisionForgotten) { Vec::new() } else { decided })
     }
 
     pub(crate) fn lane_of(&self, name: &str) -> Option<LaneId> {

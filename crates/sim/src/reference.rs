@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use writ_attest::acks;
 use writ_attest::leaf::{Accounting, Attestation, EventFacts, Intent, Leaf};
 use writ_kernel::route::Router;
-use writ_model::control::{ControlFact, Cursor};
-use writ_model::delivery::SettledAs;
-use writ_model::id::{EventId, Offset, Position, Sequence, Slot, SubjectId};
+use writ_kernel::select::Selected;
+use writ_model::control::{ControlFact, Cursor, IntakeSeen, ReplayProgress};
+use writ_model::delivery::{Branch, SettledAs};
+use writ_model::id::{Epoch, EventId, Offset, Position, Sequence, Slot, SubjectId};
 use writ_model::lineage::{Lamport, Ordinals, SubjectSequence};
 use writ_model::time::Hlc;
 use writ_store::log::{Record, StoredEvent};
@@ -73,6 +74,20 @@ pub(crate) struct Reference {
     pub(crate) spent: BTreeSet<(String, Offset)>,
     pub(crate) finals: BTreeMap<Offset, Vec<Ends>>,
     pub(crate) finalised: BTreeSet<Offset>,
+    /// The newest owner that wrote, and opened the log since.
+    pub(crate) epoch: Epoch,
+    /// Branches that the journal decided and did not conclude.
+    pub(crate) decided: BTreeSet<(String, Branch)>,
+    /// Where each replay that did not end goes on.
+    pub(crate) replays: BTreeMap<String, Offset>,
+    pub(crate) ended: BTreeMap<String, ReplayProgress>,
+    /// The scopes of the legal holds.
+    pub(crate) holds: BTreeMap<String, Selected>,
+    /// Everything before has left the log, or may.
+    pub(crate) truncated: Offset,
+    pub(crate) truncations: u64,
+    /// Pushed changes by their causation ids.
+    pub(crate) taken: BTreeMap<EventId, IntakeSeen>,
 }
 
 impl Reference {
@@ -189,6 +204,7 @@ impl Reference {
                 }
             }
             ControlFact::Cursor(cursor) => {
+                self.epoch = self.epoch.max(cursor.epoch);
                 self.cursors.insert(cursor.subscriber.to_string(), cursor.clone());
             }
             ControlFact::DeadLettered(letter) => {
@@ -216,25 +232,49 @@ impl Reference {
                 self.spent.extend(spent.map(|(offset, _)| (name.clone(), *offset)));
             }
             ControlFact::Finalised(finalised) => self.finalised.extend(&finalised.offsets),
+            ControlFact::Intake(seen) => {
+                if self.taken.insert(seen.causation_id, seen.clone()).is_some() {
+                    return Err(format!("the pushed change {} was taken twice", seen.causation_id));
+                }
+            }
+            ControlFact::Replay(progress) => self.replay(progress),
+            ControlFact::BranchDecided(decided) => {
+                self.decided.insert((decided.subscriber.to_string(), decided.branch));
+            }
+            ControlFact::BranchConcluded(decided) => {
+                self.decided.remove(&(decided.subscriber.to_string(), decided.branch));
+            }
+            ControlFact::Truncated(truncated) => {
+                self.truncated = self.truncated.max(truncated.before);
+                self.truncations += 1;
+            }
+            ControlFact::HoldPlaced(hold) => {
+                let scope = Selected::compile(&hold.scope).map_err(|error| error.to_string())?;
+                self.holds.insert(hold.id.clone(), scope);
+            }
+            ControlFact::HoldReleased(released) => drop(self.holds.remove(&released.id)),
             ControlFact::Accounted(_)
-            | ControlFact::Intake(_)
             | ControlFact::Stale(_)
             | ControlFact::Voided(_)
             | ControlFact::BehindRetention(_)
             | ControlFact::Lane(_)
-            | ControlFact::Replay(_)
-            | ControlFact::BranchDecided(_)
-            | ControlFact::BranchConcluded(_)
             | ControlFact::Rekeyed(_)
             | ControlFact::Finding(_)
             | ControlFact::ReplayOrdered(_)
             | ControlFact::ReplayActed(_)
-            | ControlFact::ReplayWithheld(_)
-            | ControlFact::Truncated(_)
-            | ControlFact::HoldPlaced(_)
-            | ControlFact::HoldReleased(_) => {}
+            | ControlFact::ReplayWithheld(_) => {}
         }
         Ok(())
+    }
+
+    fn replay(&mut self, progress: &ReplayProgress) {
+        let id = progress.id.clone();
+        if matches!(progress.state.as_str(), "done" | "cancelled") {
+            self.replays.remove(&id);
+            self.ended.insert(id, progress.clone());
+        } else {
+            self.replays.insert(id, progress.next);
+        }
     }
 
     /// What must hold between commits: what comes in pairs came in pairs.

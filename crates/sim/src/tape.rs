@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::mount::Mount;
 use writ_model::id::{Epoch, Offset, Sequence, Slot};
 use writ_store::disk::SimDisk;
 use writ_store::error::{AppendError, ReadError};
-use writ_store::log::{Appended, Commit, Log, Options, Record, Salts, SegmentLog};
+use writ_store::log::{Appended, Commit, Log, Options, Record, Salts, SegmentLog, SegmentSpan};
 
 pub(crate) const DIR: &str = "/sim/log";
 
@@ -16,13 +17,20 @@ const READ_BYTES: usize = 1 << 20;
 pub(crate) struct Tape {
     log: SegmentLog,
     epoch: Epoch,
+    mount: Mount,
 }
 
 impl Tape {
     pub(crate) fn open(disk: &SimDisk, seed: u64) -> Result<Self, ReadError> {
+        let mount = Mount::new(disk);
         let options = Options { segment_bytes: 48 << 10, index_bytes: 2 << 10, salts: Salts::Seeded(seed) };
-        let opened = SegmentLog::open(Arc::new(disk.clone()), Path::new(DIR), options)?;
-        Ok(Self { log: opened.log, epoch: opened.recovery.epoch })
+        let opened = SegmentLog::open(Arc::new(mount.clone()), Path::new(DIR), options)?;
+        Ok(Self { log: opened.log, epoch: opened.recovery.epoch, mount })
+    }
+
+    /// Its disk is attached elsewhere.
+    pub(crate) fn take_away(&self) {
+        self.mount.take_away();
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -31,6 +39,19 @@ impl Tape {
 
     pub(crate) fn end(&self) -> Offset {
         self.log.end()
+    }
+
+    /// The oldest offset that it still holds.
+    pub(crate) fn start(&self) -> Offset {
+        self.log.start()
+    }
+
+    pub(crate) fn segments(&self) -> Vec<SegmentSpan> {
+        self.log.reader().segments()
+    }
+
+    pub(crate) fn truncate_before(&mut self, before: Offset) -> Result<Offset, AppendError> {
+        self.log.truncate_before(before)
     }
 
     pub(crate) fn tail(&self, slot: Slot) -> Sequence {

@@ -1,7 +1,7 @@
 //! The world: virtual time, an agenda of what will happen, the machines, the tape, and the god's view that
 //! survives every crash. One step is the next entry of the agenda or the machines' next deadline.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -9,23 +9,29 @@ use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::dispatch::{self, Attempt, Dispatch, LaneId};
 use writ_kernel::machine::{Machine, Now};
 use writ_kernel::settle::{self, Settlement};
-use writ_model::delivery::{Answer, AttemptId};
-use writ_model::id::{DeliveryId, EventId, Offset, Position, SubjectId, SubscriberName};
-use writ_model::taxonomy::ChangeType;
+use writ_model::delivery::AttemptId;
+use writ_model::id::{Epoch, SubscriberName};
 use writ_model::time::{Moment, Timestamp};
 use writ_store::disk::SimDisk;
 use writ_store::log::Record;
 use writ_store::state::MemoryState;
 use writ_store::vault::MemoryVault;
 
+use crate::agenda::{Agenda, Happening};
 use crate::bug::Bug;
 use crate::chance::Chance;
+use crate::desk::Desk;
+use crate::former::Former;
+use crate::inbox::Inbox;
+use crate::keeper::Keeper;
 use crate::model::Model;
 use crate::options::Options;
 use crate::receiver::Receiver;
 use crate::reference::Reference;
+use crate::replays::{Errand, Replays};
 use crate::tape::Tape;
 use crate::tenant::{Tenant, router};
+use crate::truth::Truth;
 use crate::upstream::Upstream;
 use crate::writer::{Batch, Hub, TakenUp, Writer};
 use crate::{Report, decay, oracle, workload};
@@ -35,49 +41,6 @@ const EPOCH: i64 = 1_764_000_000_000_000;
 
 /// A run that takes more steps than this does not come to rest.
 const STEPS_MAX: u64 = 200_000;
-
-/// Something that will happen.
-#[derive(Debug, Clone)]
-pub(crate) enum Happening {
-    /// The next operation of the workload.
-    Work,
-    /// What is pending is committed.
-    Commit,
-    /// The state catches up with the log.
-    Follow,
-    /// A lane's read is served.
-    Read { lane: LaneId, from: Offset, items_max: usize, bytes_max: usize },
-    /// A dead-letter sequence is read, once commit `after` is done.
-    DeadLetters { lane: LaneId, subject: SubjectId, after: u64 },
-    /// Open events are loaded, once commit `after` is done.
-    Load { from: Offset, limit: usize, after: u64 },
-    /// An attempt may be sent, once commit `after` is done.
-    Confirm { attempt: AttemptId, after: u64 },
-    /// A subscriber answers.
-    Answer { attempt: Attempt, answer: Answer, processed: Vec<bool> },
-}
-
-/// What the world knows whatever the engine forgets.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Truth {
-    /// The event id that each change gave when it first came.
-    pub(crate) ids: BTreeMap<(Position, ChangeType), EventId>,
-    pub(crate) id_of: BTreeMap<(usize, EventId), DeliveryId>,
-    pub(crate) event_of: BTreeMap<DeliveryId, (usize, EventId)>,
-    /// What each subscriber has processed, from any lane.
-    pub(crate) seen: BTreeSet<(usize, Offset)>,
-    /// What was sent, where it may be sent once only.
-    pub(crate) once: BTreeSet<(usize, Offset)>,
-    /// What each subscriber has processed from its live lane, and in what order, by subject.
-    pub(crate) live: BTreeSet<(usize, Offset)>,
-    pub(crate) order: BTreeMap<(usize, SubjectId), Vec<Offset>>,
-    /// When requests to each subscriber started, since the engine did.
-    pub(crate) starts: BTreeMap<usize, Vec<Moment>>,
-    pub(crate) attempts: u64,
-    pub(crate) crashes: u64,
-    pub(crate) dead_letters: u64,
-    pub(crate) withheld: u64,
-}
 
 pub(crate) struct World {
     pub(crate) options: Options,
@@ -109,12 +72,20 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) truth: Truth,
     pub(crate) flying: BTreeMap<AttemptId, Attempt>,
-    pub(crate) replay_of: BTreeMap<LaneId, usize>,
+    pub(crate) replay_of: BTreeMap<LaneId, Errand>,
     pub(crate) waiting_reads: BTreeMap<LaneId, Happening>,
     pub(crate) facts: VecDeque<dispatch::Fact>,
     pub(crate) settle_facts: VecDeque<settle::Fact>,
-    agenda: BTreeMap<(Moment, u64), Happening>,
-    agenda_last: u64,
+    agenda: Agenda,
+    /// The epoch of the process whose turn it is.
+    pub(crate) acting: Epoch,
+    /// A process that another one has taken over from.
+    pub(crate) former: Option<Former>,
+    /// What was taken, by the receivers that remember it.
+    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) keeper: Keeper,
+    pub(crate) desk: Desk,
+    pub(crate) replays: Replays,
     operations_left: u64,
     pub(crate) is_quiet: bool,
     trace: DefaultHasher,
@@ -126,15 +97,20 @@ impl World {
         let tape = Tape::open(&disk, seed).expect("an empty disk without faults opens");
         let tenant = Tenant::new();
         let count = options.subscribers as usize;
-        let receiver =
-            Receiver { mood: crate::receiver::Mood::Healthy, poison: options.poison, noise: options.noise };
+        let receiver = Receiver {
+            mood: crate::receiver::Mood::Healthy,
+            poison: options.poison,
+            noise: options.noise,
+            speaks: options.rules,
+        };
         let names: Vec<_> =
             (0..count).map(|n| SubscriberName::new(&format!("s{n}")).expect("a name")).collect();
+        let acting = tape.epoch();
         let mut world = Self {
             chance: Chance::new(seed),
             now: Now { moment: Moment(0), wall: Timestamp(EPOCH) },
             skew: 0,
-            dispatch: crate::crash::fresh_dispatch(seed, &options, &tenant, &names, tape.epoch()),
+            dispatch: crate::crash::fresh_dispatch(seed, &options, &tenant, &names, tape.epoch(), bug),
             settlement: Settlement::start(&mut Vec::new()),
             writer: Writer::start(&tape, &tenant, TakenUp::default()),
             delivery_key: delivery_key(&tenant),
@@ -159,8 +135,13 @@ impl World {
             waiting_reads: BTreeMap::new(),
             facts: VecDeque::new(),
             settle_facts: VecDeque::new(),
-            agenda: BTreeMap::new(),
-            agenda_last: 0,
+            agenda: Agenda::default(),
+            acting,
+            former: None,
+            inboxes: vec![Inbox::default(); count],
+            keeper: Keeper::default(),
+            desk: Desk::default(),
+            replays: Replays::default(),
             operations_left: options.operations,
             is_quiet: false,
             trace: DefaultHasher::new(),
@@ -181,7 +162,22 @@ impl World {
             crashes: self.truth.crashes,
             dead_letters: self.truth.dead_letters,
             withheld: self.truth.withheld,
+            rare: self.rare(),
         }
+    }
+
+    /// What a run may go without, each with how often it happened.
+    fn rare(&self) -> BTreeMap<&'static str, u64> {
+        let truth = &self.truth;
+        BTreeMap::from([
+            ("takeovers", truth.takeovers),
+            ("branches prepared", truth.branches),
+            ("looks at a receiver", truth.looks),
+            ("answers judged by a rule", truth.ruled),
+            ("pushed changes taken", truth.pushes),
+            ("replays under new ids", truth.reissues),
+            ("truncations", self.reference.truncations),
+        ])
     }
 
     /// Both phases.
@@ -205,36 +201,68 @@ impl World {
 
     /// The next entry of the agenda, or the machines' next deadline. False when nothing will happen.
     fn step(&mut self) -> Result<bool, String> {
-        let deadlines = [self.dispatch.next_deadline(), self.settlement.next_deadline()];
-        let deadline = deadlines.into_iter().flatten().min();
-        let entry = self.agenda.first_key_value().map(|((at, _), _)| *at);
-        let Some(at) = [deadline, entry].into_iter().flatten().min() else { return Ok(false) };
+        let own =
+            [self.dispatch.next_deadline(), self.settlement.next_deadline()].into_iter().flatten().min();
+        let former = self.former.as_ref().and_then(Former::next_deadline);
+        let entry = self.agenda.next();
+        let Some(at) = [own, former, entry].into_iter().flatten().min() else { return Ok(false) };
         let at = at.max(self.now.moment);
         self.now = Now { moment: at, wall: Timestamp(EPOCH + at.0 as i64 + self.skew) };
         if entry.is_some_and(|entry| entry <= at) {
-            let (_, happening) = self.agenda.pop_first().expect("looked at above");
+            let (by, happening) = self.agenda.pop().expect("looked at above");
             self.note(&happening);
-            self.happen(happening)?;
-        } else {
+            self.happen_to(by, happening)?;
+        } else if own.is_some_and(|own| own <= at) {
             self.note(&"deadline");
             self.pass_time()?;
+        } else {
+            self.note(&"former deadline");
+            self.former_goes_on(None)?;
         }
         self.drain()?;
         self.check_bounds()?;
         Ok(true)
     }
 
-    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+    /// What a process planned happens to it, if it is there still.
+    fn happen_to(&mut self, by: Epoch, happening: Happening) -> Result<(), String> {
         match happening {
             Happening::Work => self.work(),
+            Happening::Push(number) => self.push(number),
+            _ if by == self.tape.epoch() => self.happen(happening),
+            _ if self.former.as_ref().map(Former::epoch) == Some(by) => self.former_goes_on(Some(happening)),
+            _ => self.arrive_late(happening),
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::Work | Happening::Push(_) | Happening::Wake => Ok(()),
             Happening::Commit => self.commit(),
             Happening::Follow => self.follow(),
+            Happening::Shorten => self.shorten(),
+            Happening::Retire { before, as_of } => {
+                self.retire(before, as_of);
+                Ok(())
+            }
             Happening::Read { .. } => self.serve_read(happening),
             Happening::DeadLetters { lane, subject, after } => self.serve_dead_letters(lane, subject, after),
             Happening::Load { from, limit, after } => self.serve_load(from, limit, after),
             Happening::Confirm { attempt, after } => self.serve_confirm(attempt, after),
             Happening::Answer { attempt, answer, processed } => {
                 self.serve_answer(&attempt, answer, &processed)
+            }
+            Happening::Arrive(call) => self.arrive(call),
+            Happening::List { lane, is_reached } => {
+                self.serve_list(lane, is_reached);
+                Ok(())
+            }
+            Happening::Verdict { lane, branch, verdict, is_reached } => {
+                self.serve_verdict(lane, branch, verdict, is_reached)
+            }
+            Happening::Resolved { lane, branch, resolution } => {
+                self.facts.push_back(dispatch::Fact::Resolved(lane, branch, resolution));
+                Ok(())
             }
         }
     }
@@ -250,13 +278,16 @@ impl World {
     }
 
     pub(crate) fn plan(&mut self, wait: Duration, happening: Happening) {
-        self.agenda_last += 1;
-        self.agenda.insert((self.now.moment.after(wait), self.agenda_last), happening);
+        self.agenda.plan(self.now.moment.after(wait), self.acting, happening);
     }
 
-    /// Everything in flight is gone; only the workload goes on.
+    /// Of what the process planned only the requests on the wire are left; the workload and a former owner go on.
     pub(crate) fn forget_agenda(&mut self) {
-        self.agenda.retain(|_, happening| matches!(happening, Happening::Work));
+        let former = self.former.as_ref().map(Former::epoch);
+        self.agenda.retain(|by, happening| match happening {
+            Happening::Work | Happening::Push(_) | Happening::Arrive(_) | Happening::Verdict { .. } => true,
+            _ => former == Some(by),
+        });
     }
 
     /// The source's clock, which is right.

@@ -22,29 +22,17 @@ fn committed() -> Vec<u64> {
 /// Runs the seeds on two threads, and adds up what they amount to.
 fn run_all(seeds: &[u64]) -> Report {
     let share = |which: usize| {
-        let mut sum = Report { trace: 0, events: 0, attempts: 0, crashes: 0, dead_letters: 0, withheld: 0 };
+        let mut sum = Report::default();
         for seed in seeds.iter().skip(which).step_by(2) {
-            let report = run(*seed, None).unwrap_or_else(|failure| panic!("{failure}"));
-            sum.events += report.events;
-            sum.attempts += report.attempts;
-            sum.crashes += report.crashes;
-            sum.dead_letters += report.dead_letters;
-            sum.withheld += report.withheld;
+            sum.add(&run(*seed, None).unwrap_or_else(|failure| panic!("{failure}")));
         }
         sum
     };
     std::thread::scope(|scope| {
         let other = scope.spawn(|| share(1));
-        let one = share(0);
-        let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Report {
-            trace: 0,
-            events: one.events + other.events,
-            attempts: one.attempts + other.attempts,
-            crashes: one.crashes + other.crashes,
-            dead_letters: one.dead_letters + other.dead_letters,
-            withheld: one.withheld + other.withheld,
-        }
+        let mut sum = share(0);
+        sum.add(&other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        sum
     })
 }
 
@@ -57,6 +45,7 @@ fn every_seed_holds_every_promise() {
     let is_telling = variable("WRIT_SIM_SEEDS").is_none_or(|seeds| seeds >= SEEDS);
     let Report { events, attempts, crashes, dead_letters, withheld, .. } = sum;
     let happened = events > 0 && attempts > 0 && crashes > 0 && dead_letters > 0 && withheld > 0;
+    let happened = happened && sum.rare.values().all(|times| *times > 0);
     assert!(!is_telling || happened, "{sum:?}");
 }
 
@@ -157,4 +146,74 @@ fn a_dead_letter_that_is_not_journaled_is_caught() {
 #[test]
 fn a_final_that_is_not_written_is_caught() {
     is_caught(Bug::FinalForgotten, "finals");
+}
+
+#[test]
+fn a_former_owner_that_writes_is_caught() {
+    is_caught(Bug::FormerWrites, "was written by owner");
+}
+
+#[test]
+fn a_receiver_that_takes_a_former_owners_request_is_caught() {
+    is_caught(Bug::FormerTaken, "took a request of owner");
+}
+
+#[test]
+fn a_branch_that_is_committed_before_its_decision_is_durable_is_caught() {
+    is_caught(Bug::CommittedUndecided, "and no journal decided it");
+}
+
+#[test]
+fn a_restart_that_forgets_what_was_decided_is_caught() {
+    is_caught(Bug::DecisionForgotten, "and the journal decided it");
+}
+
+#[test]
+fn a_prepared_transaction_that_nobody_looks_for_is_caught() {
+    is_caught(Bug::OrphansLeft, "prepared transactions");
+}
+
+#[test]
+fn an_inbox_that_forgets_what_may_come_again_is_caught() {
+    is_caught(Bug::InboxForgets, "took effect twice");
+}
+
+#[test]
+fn a_look_at_a_receiver_that_is_misread_is_caught() {
+    is_caught(Bug::LookMisread, "which is not settled");
+}
+
+#[test]
+fn a_subscribers_rules_that_are_not_applied_are_caught() {
+    is_caught(Bug::RulesForgotten, "which is not settled");
+}
+
+#[test]
+fn a_replay_that_forgets_its_new_ids_is_caught() {
+    is_caught(Bug::ReissueForgotten, "is not stable and unique");
+}
+
+#[test]
+fn a_replay_that_forgets_its_selection_is_caught() {
+    is_caught(Bug::SelectionForgotten, "which it does not select");
+}
+
+#[test]
+fn a_segment_that_is_dropped_before_a_subscriber_has_settled_it_is_caught() {
+    is_caught(Bug::CursorNotKept, "needs it");
+}
+
+#[test]
+fn a_segment_that_is_dropped_before_what_is_derived_is_durable_is_caught() {
+    is_caught(Bug::UnsyncedDropped, "what is derived ends at");
+}
+
+#[test]
+fn a_segment_that_is_dropped_under_a_hold_is_caught() {
+    is_caught(Bug::PinIgnored, "needs it");
+}
+
+#[test]
+fn a_pushed_change_that_is_taken_twice_is_caught() {
+    is_caught(Bug::PushForgotten, "taken twice");
 }

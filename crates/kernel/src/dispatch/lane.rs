@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use writ_model::control::{ControlFact, Cursor, LaneChange, SettledBatch};
 use writ_model::delivery::{Acknowledgement, AttemptId, SettledAs};
+use writ_model::guarantee::Guarantee;
 use writ_model::id::{AnswerDigest, Epoch, Offset};
 use writ_model::time::Moment;
 
@@ -226,7 +227,10 @@ impl Lane {
         let delivery_id =
             self.given.key.delivery_id(subscriber, &item.source, item.event_id, item.generation);
         let is_once = self.config.promises.of(item.change_type).is_once(item.operation);
-        let may_have_arrived = is_redriven || self.may_have_been_attempted(item.offset);
+        // Under new ids a replay repeats on purpose; under the same ones it must not, where one effect is promised.
+        let is_exact = self.config.promises.of(item.change_type).guarantee == Guarantee::ExactlyOnce;
+        let is_repeated = is_exact && self.replay.as_ref().is_some_and(|order| order.reissue() == 0);
+        let may_have_arrived = is_redriven || is_repeated || self.may_have_been_attempted(item.offset);
         let is_suspect = self.config.probes && may_have_arrived && !is_once;
         let due = self.config.due.due(item.change_type, item.recorded_at);
         Queued {

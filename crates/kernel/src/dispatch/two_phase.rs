@@ -120,16 +120,18 @@ impl Lane {
     }
 
     /// The receiver's branches of this store and subscriber: the decided ones are committed, those that an attempt
-    /// of this run may yet decide are left, all others are rolled back.
+    /// of this run may yet decide are left, all others are rolled back but for those of a later owner.
     pub(super) fn branches(&mut self, turn: &mut Turn<'_>, found: Result<Vec<Branch>, Fault>) {
         let is_asked = self.coordinator.as_ref().is_some_and(|one| one.sweep == Sweep::Listing);
         if !is_asked {
             return;
         }
         let found = match found {
-            Ok(found) => found.into_iter().collect::<BTreeSet<_>>(),
+            // A branch of a later owner is that owner's to end: this one is a former owner and does not know it.
+            Ok(found) => found.into_iter().filter(|branch| branch.epoch <= self.given.epoch),
             Err(fault) => return self.sweep_failed(turn, fault),
         };
+        let found: BTreeSet<Branch> = found.collect();
         let undecided: BTreeSet<Branch> = self.undecided().collect();
         let Some(coordinator) = &mut self.coordinator else { return };
         let left: BTreeSet<Branch> = found.difference(&undecided).copied().collect();

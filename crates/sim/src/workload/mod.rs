@@ -4,6 +4,7 @@ mod append;
 mod clock;
 mod crash;
 mod disk_fault;
+mod hold;
 mod mood;
 mod operator;
 mod replay;
@@ -22,6 +23,10 @@ pub(crate) enum Operation {
     Clock,
     Crash,
     DiskFault,
+    TakeOver,
+    Retain,
+    Hold,
+    Push,
 }
 
 /// Each operation's weight, and whether a swarm may go without it.
@@ -34,6 +39,14 @@ pub(crate) const WEIGHTS: [(Operation, u64, bool); 8] = [
     (Operation::Clock, 2, true),
     (Operation::Crash, 4, true),
     (Operation::DiskFault, 4, true),
+];
+
+/// Those that came later, drawn after everything else.
+pub(crate) const LATER_WEIGHTS: [(Operation, u64, bool); 4] = [
+    (Operation::TakeOver, 4, true),
+    (Operation::Retain, 10, true),
+    (Operation::Hold, 3, true),
+    (Operation::Push, 10, true),
 ];
 
 /// Draws one operation and carries it out.
@@ -58,6 +71,10 @@ pub(crate) fn act(world: &mut World) -> Result<(), String> {
         Operation::Clock => clock::act(world),
         Operation::Crash => return crash::act(world),
         Operation::DiskFault => disk_fault::act(world),
+        Operation::TakeOver => return crash::take_over(world),
+        Operation::Retain => return world.judge_segments(),
+        Operation::Hold => hold::act(world),
+        Operation::Push => world.begin_push(),
     }
     Ok(())
 }
@@ -66,6 +83,7 @@ pub(crate) fn act(world: &mut World) -> Result<(), String> {
 pub(crate) fn calm(world: &mut World) -> Result<(), String> {
     world.disk.heal();
     world.disk.set_capacity(None);
+    world.end_former();
     // A process that met a failed write stops: start it once more on the healed disk.
     world.crash(false)?;
     mood::cure(world);

@@ -15,6 +15,9 @@ pub(super) fn act(world: &mut World) {
         4 => Fact::Discard(lane, subject, "ada".to_owned()),
         _ => Fact::Redrive(lane, subject, "ada".to_owned()),
     };
+    if let Fact::Pause(_) = fact {
+        *world.truth.pauses.entry(usize::from(lane.0)).or_default() += 1;
+    }
     world.facts.push_back(fact);
 }
 

@@ -1,9 +1,10 @@
 //! An operator orders a replay, steers one, or ends one.
 
-use writ_kernel::dispatch::replay::{Act, Order};
+use writ_kernel::dispatch::replay::{Act, check_ids};
 use writ_kernel::dispatch::{Fact, LaneId};
-use writ_model::id::Offset;
+use writ_model::id::{Offset, SubjectId};
 use writ_model::replay::{DeliveryIds, ReplayOrder, Selection, Shredded};
+use writ_model::taxonomy::ChangeType;
 
 use crate::world::World;
 
@@ -16,12 +17,11 @@ pub(super) fn act(world: &mut World) -> Result<(), String> {
         return Ok(());
     }
     let base = world.chance.between(0, world.names.len() as u64 - 1) as usize;
-    let order = Order::new(ordered(world, base));
-    let mut effects = Vec::new();
-    if let Ok(lane) = world.dispatch.replay(world.now, LaneId(base as u16), order, &mut effects) {
-        world.replay_of.insert(lane, base);
+    let order = ordered(world, base);
+    if check_ids(&order, &world.options.promises(base)).is_err() {
+        return Ok(());
     }
-    world.carry_out(effects, Vec::new())
+    world.order_replay(LaneId(base as u16), order)
 }
 
 fn steered(world: &mut World) -> Act {
@@ -34,23 +34,38 @@ fn steered(world: &mut World) -> Act {
 }
 
 fn ordered(world: &mut World, base: usize) -> ReplayOrder {
-    let end = world.tape.end().0;
-    let from = world.chance.between(0, end);
+    let (start, end) = (world.tape.start().0, world.tape.end().0);
+    let from = world.chance.between(start, end);
     let to = world.chance.between(from, end);
+    let number = world.next_replay();
+    let rate_per_second = world.chance.percent(30).then(|| world.chance.between(1, 200) as u32);
+    let ids = if world.chance.percent(40) { DeliveryIds::NewId } else { DeliveryIds::SameId };
     ReplayOrder {
-        id: format!("replay-{}", world.chance.draw()),
-        number: 1,
+        id: format!("replay-{number}"),
+        number,
         subscriber: world.names[base].clone(),
         from: Offset(from),
         to: Offset(to),
-        selection: Selection::default(),
-        ids: DeliveryIds::SameId,
+        selection: selection(world),
+        ids,
         shredded: Shredded::Tombstone,
-        rate_per_second: world.chance.percent(30).then(|| world.chance.between(1, 200) as u32),
+        rate_per_second,
         forced: None,
         request: String::new(),
         asked: String::new(),
         actor: "ada".to_owned(),
         at: world.now.wall,
+    }
+}
+
+/// Half of them select everything.
+fn selection(world: &mut World) -> Selection {
+    let subjects: Vec<SubjectId> = world.model.known.values().map(|known| known.subject).collect();
+    let (one, other) = (world.chance.pick(&subjects).copied(), world.chance.pick(&subjects).copied());
+    match world.chance.between(0, 7) {
+        0 | 1 => Selection { subjects: one.into_iter().chain(other).collect(), ..Selection::default() },
+        2 => Selection { change_types: vec![ChangeType::Email], ..Selection::default() },
+        3 => Selection { to_time: Some(world.now.wall), ..Selection::default() },
+        _ => Selection::default(),
     }
 }

@@ -6,7 +6,7 @@ use writ_kernel::admission::{self, Fate, Read};
 use writ_kernel::{detect, identity};
 use writ_model::change::Change;
 use writ_model::control::Covered;
-use writ_model::id::{Generation, KeyHash, RecordKey, SubjectId};
+use writ_model::id::{Generation, KeyHash, RecordKey, SourceName, SubjectId};
 use writ_model::lineage::{SubjectSequence, Versions};
 use writ_store::vault::{Subject, SubjectKey, Vault};
 
@@ -79,9 +79,9 @@ impl World {
     }
 
     /// The record's subject: where its key was before the change, else where it is now, else drawn anew.
-    fn subject(&mut self, change: &Change) -> Result<Found, String> {
-        let key_hash = self.key_hash(&change.key);
-        let old = change.old_key.as_ref().map(|key| self.key_hash(key));
+    pub(super) fn subject(&mut self, change: &Change) -> Result<Found, String> {
+        let key_hash = self.key_hash_at(&change.source, &change.key);
+        let old = change.old_key.as_ref().map(|key| self.key_hash_at(&change.source, key));
         if let Some(old) = old.filter(|old| *old != key_hash)
             && let Some(subject) = self.find(old)?
         {
@@ -114,6 +114,10 @@ impl World {
     }
 
     pub(crate) fn key_hash(&self, key: &RecordKey) -> KeyHash {
-        identity::key_hash(&self.tenant.secrets.tenant_key, &self.tenant.id, &self.tenant.source, TABLE, key)
+        self.key_hash_at(&self.tenant.source, key)
+    }
+
+    pub(crate) fn key_hash_at(&self, source: &SourceName, key: &RecordKey) -> KeyHash {
+        identity::key_hash(&self.tenant.secrets.tenant_key, &self.tenant.id, source, TABLE, key)
     }
 }

@@ -11,8 +11,9 @@ use writ_store::seal;
 use writ_store::vault::Vault;
 
 use super::{Batch, Hub, Pending, leaf};
+use crate::agenda::Happening;
 use crate::bug::Bug;
-use crate::world::{Happening, World};
+use crate::world::World;
 
 impl World {
     /// A commit is due soon.
@@ -43,8 +44,10 @@ impl World {
             Ok(appended) => {
                 self.commits += 1;
                 self.hub = Hub::default();
+                let pushes = std::mem::take(&mut batch.pushes);
                 self.advance(batch, appended.end)?;
-                self.publish(before)
+                self.publish(before)?;
+                self.pushed(pushes)
             }
             Err(AppendError::Full { .. }) => {
                 self.refuse();

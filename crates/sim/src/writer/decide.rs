@@ -83,9 +83,11 @@ impl World {
         let origin = Origin::of(&self.tenant.id, change);
         let at = if self.bug == Some(Bug::IdsFromArrival) { recorded_at } else { change.committed_at };
         let event_id = identity::event_id(&secrets.event_id_key, &origin, one.change_type, at);
-        let known = *self.truth.ids.entry((change.position, one.change_type)).or_insert(event_id);
-        if known != event_id {
-            return Err(format!("change {} came again and gave another event id", change.position));
+        if change.producer_id.is_none() {
+            let known = *self.truth.ids.entry((change.position, one.change_type)).or_insert(event_id);
+            if known != event_id {
+                return Err(format!("change {} came again and gave another event id", change.position));
+            }
         }
         let hlc = self.writer.hlc.tick(recorded_at, u64::MAX).map_err(|error| error.to_string())?;
         let admission = Admission {

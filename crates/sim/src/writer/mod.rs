@@ -5,6 +5,7 @@ mod admit;
 mod commit;
 mod decide;
 mod leaf;
+mod push;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +13,12 @@ use std::time::Duration;
 use writ_kernel::admission::{self, Clock, DRIFT_MAX, Sequencer, Tally};
 use writ_kernel::gate::Cleared;
 use writ_kernel::gate::machine::{Config, Gate};
-use writ_model::control::{ControlFact, Covered, SourceProgress};
-use writ_model::id::KeyHash;
+use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
+use writ_model::id::{EventId, KeyHash};
 use writ_model::lineage::{Lamport, Ordinals};
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
+use crate::desk::Told;
 use crate::tape::Tape;
 use crate::tenant::Tenant;
 
@@ -91,6 +93,9 @@ pub(crate) struct Batch {
     overlay: BTreeMap<KeyHash, Option<Subject>>,
     covered: Option<Covered>,
     progress: Option<SourceProgress>,
+    /// Pushed changes that it takes, and who is told what when it is durable.
+    taken: BTreeMap<EventId, IntakeSeen>,
+    pub(crate) pushes: Vec<(usize, Told)>,
     tally: Tally,
     span: Span,
 }
@@ -104,7 +109,7 @@ pub(crate) struct Hub {
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.tally.covered() == 0 && self.progress.is_none()
+        self.tally.covered() == 0 && self.progress.is_none() && self.pushes.is_empty()
     }
 
     /// Records what an event of this batch did to its subject, and gives the subject as the changes that

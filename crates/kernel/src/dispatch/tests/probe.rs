@@ -1,8 +1,13 @@
 //! Reading back before any repeat.
 
 use writ_model::delivery::Presence;
+use writ_model::guarantee::{Guarantee, Mechanism, Promise};
+use writ_model::replay::{DeliveryIds, ReplayOrder};
 
+use super::replaying::given;
 use super::*;
+use crate::dispatch::replay::Order;
+use crate::guarantee::Promises;
 
 fn probing() -> Config {
     Config { probes: true, ..config() }
@@ -84,4 +89,23 @@ fn after_a_restart_everything_that_may_have_been_attempted_is_looked_for() {
         bench.tell(Fact::Probed(id, Presence::There));
     }
     assert_eq!(bench.offsets(), [[3]]);
+}
+
+#[test]
+fn a_replay_under_the_same_ids_looks_first_where_one_effect_is_promised() {
+    let promise = |guarantee| Promise { guarantee, mechanism: Some(Mechanism::Probe) };
+    let replayed = |guarantee, ids| {
+        let promises = ChangeType::ALL
+            .iter()
+            .fold(Promises::default(), |promises, each| promises.with(*each, promise(guarantee)));
+        let mut bench = bench(Config { promises, ..probing() });
+        let now = bench.clock();
+        let order = Order::new(ReplayOrder { ids, ..given("replay-3", 1, 2) });
+        let lane = bench.dispatch.replay(now, LANE, order, &mut bench.effects).expect("starts");
+        bench.tell(Fact::Offered(lane, vec![item(1, 1)], Offset(2)));
+        (probes(&mut bench).len(), bench.sent().len())
+    };
+    assert_eq!(replayed(Guarantee::ExactlyOnce, DeliveryIds::SameId), (1, 0));
+    assert_eq!(replayed(Guarantee::ExactlyOnce, DeliveryIds::NewId), (0, 1), "it repeats on purpose");
+    assert_eq!(replayed(Guarantee::AtLeastOnce, DeliveryIds::SameId), (0, 1));
 }

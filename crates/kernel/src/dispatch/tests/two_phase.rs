@@ -116,6 +116,16 @@ fn a_sweep_leaves_the_branches_of_attempts_that_are_being_decided() {
 }
 
 #[test]
+fn a_former_owner_leaves_the_branches_of_a_later_one_alone() {
+    let mut bench = super::recovered(two_phase(), Recovered::default());
+    let of = |epoch| Branch { epoch: Epoch(epoch), attempt: AttemptId(4) };
+    bench.tell(Fact::Branches(LANE, Ok(vec![of(0), of(2)])));
+    let resolved = bench.effects.iter().filter(|effect| matches!(effect, Effect::Resolve(..)));
+    let resolved: Vec<&Effect> = resolved.collect();
+    assert_eq!(resolved, [&Effect::Resolve(LANE, of(0), Verdict::RollBack)]);
+}
+
+#[test]
 fn what_becomes_unknown_during_a_sweep_is_swept_after_it() {
     let mut bench = swept(Recovered::default());
     bench.offer(vec![item(1, 1), item(2, 2)]);
