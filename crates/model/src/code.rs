@@ -117,4 +117,8 @@ codes! {
     DRAIN_EXPIRED = "WRIT-8003", "the drain did not finish in time";
     NOT_FOUND = "WRIT-8004", "there is nothing at this path";
     REQUEST_INVALID = "WRIT-8005", "the request cannot be carried out as it is";
+
+    STATUTE_UNKNOWN = "WRIT-9001", "the statute table does not have this word";
+    OVERLAY_UNUSABLE = "WRIT-9002", "an overlay of the statute table cannot be used";
+    DEADLINE_UNANSWERABLE = "WRIT-9003", "a deadline cannot be counted from what was given";
 }
