@@ -1,7 +1,7 @@
 //! Finds digits that are written like a card number in a stream of characters. Holds a fixed amount of
 //! memory, whatever the text's length.
 //!
-//! Digits form groups; groups joined by one separator each form a chain. Whenever a group ends, the group by
+//! Digits form groups; groups joined by separators of one kind form a chain. Whenever a group ends, the group by
 //! itself and every card-like grouping that ends with it are candidates.
 
 use super::ranges::Written;
@@ -42,9 +42,36 @@ pub(super) fn digit_of(c: char) -> Option<u8> {
     u8::try_from(point - zero).ok()
 }
 
-fn is_separator(c: char) -> bool {
-    matches!(c, ' ' | '-' | '.' | '\u{A0}' | '\u{2010}' | '\u{2011}' | '\u{2013}' | '\u{202F}')
+/// Characters that are not seen stand between digits without parting them: soft hyphen, zero-width characters, marks of
+/// direction, byte order mark.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}')
 }
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{3000}')
+}
+
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '_' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE63}' | '\u{FF0D}')
+}
+
+/// What one more character makes of a joint that began with `first`: spaces, and a dash among spaces. A full stop
+/// joins by itself only, because what follows one and a space is the next sentence.
+fn joint(first: char, next: char) -> Option<char> {
+    match (is_space(first), is_space(next)) {
+        (true, true) => Some(first),
+        (true, false) => is_dash(next).then_some(next),
+        (false, true) => is_dash(first).then_some(first),
+        (false, false) => None,
+    }
+}
+
+/// Characters that may stand between two groups: ` - ` is three, and columns of a table stand further apart.
+const JOINT_MAX: usize = 3;
+
+/// What the first track of a magnetic stripe begins with (ISO/IEC 7813): a letter before the number.
+const TRACK: [char; 2] = ['%', 'B'];
 
 #[derive(Clone, Copy, Default)]
 struct Group {
@@ -78,8 +105,8 @@ enum Chain {
     None,
     /// Inside a group.
     Digits,
-    /// After one separator that may join the next group.
-    Joint(char),
+    /// After so many separators that may join the next group, by the one that counts.
+    Joint(char, usize),
 }
 
 /// Calls `found` with the digits (as values 0 to 9) of every candidate.
@@ -93,9 +120,12 @@ pub(super) fn scan(text: impl Iterator<Item = char>, mut found: impl FnMut(&[u8]
 
 impl Scanner {
     fn take(&mut self, c: char, found: &mut impl FnMut(&[u8], Written)) {
+        if !c.is_ascii() && is_unseen(c) {
+            return;
+        }
         match (digit_of(c), self.chain) {
             (Some(digit), Chain::Digits) => self.push(digit),
-            (Some(digit), Chain::Joint(separator)) => {
+            (Some(digit), Chain::Joint(separator, _)) => {
                 self.open(Some(separator));
                 self.push(digit);
             }
@@ -106,9 +136,14 @@ impl Scanner {
             }
             (None, Chain::Digits) => {
                 self.close(c, found);
-                self.chain = if is_separator(c) { Chain::Joint(c) } else { Chain::None };
+                let may_join = is_space(c) || is_dash(c) || c == '.';
+                self.chain = if may_join { Chain::Joint(c, 1) } else { Chain::None };
             }
-            (None, Chain::Joint(_) | Chain::None) => self.chain = Chain::None,
+            (None, Chain::Joint(first, length)) => {
+                let longer = joint(first, c).filter(|_| length < JOINT_MAX);
+                self.chain = longer.map_or(Chain::None, |by| Chain::Joint(by, length + 1));
+            }
+            (None, Chain::None) => {}
         }
         self.last = [self.last[1], c];
     }
@@ -116,7 +151,8 @@ impl Scanner {
     fn open(&mut self, joined_by: Option<char>) {
         if self.count == 1 && self.groups[0].joined_by.is_none() {
             let is_country = self.lead.iter().all(char::is_ascii_uppercase);
-            self.is_bank_account = is_country && self.groups[0].digits == 2;
+            let is_printed = joined_by.is_some_and(|by| is_space(by) || by == '-');
+            self.is_bank_account = is_country && is_printed && self.groups[0].digits == 2;
         }
         if self.count == GROUPS_MAX {
             self.groups.rotate_left(1);
@@ -139,7 +175,7 @@ impl Scanner {
 
     /// A group ended before `next`.
     fn close(&self, next: char, found: &mut impl FnMut(&[u8], Written)) {
-        if next.is_alphanumeric() || self.is_bank_account {
+        if next.is_alphanumeric() {
             return;
         }
         let groups = &self.groups[..self.count];
@@ -152,7 +188,9 @@ impl Scanner {
             found(self.tail(last.digits), Written::Bare);
         }
         for grouping in GROUPINGS {
-            if self.is_grouped(grouping) && self.may_begin(grouping.len()) {
+            // A bank account is printed in fours.
+            let is_of_account = self.is_bank_account && grouping.iter().all(|length| *length <= 4);
+            if !is_of_account && self.is_grouped(grouping) && self.may_begin(grouping.len()) {
                 found(self.tail(grouping.iter().sum()), Written::Grouped);
             }
         }
@@ -173,6 +211,6 @@ impl Scanner {
     /// The last `groups` groups do not begin inside a word: neither a letter nor a longer run is before them.
     fn may_begin(&self, groups: usize) -> bool {
         let first = self.groups[self.count - groups];
-        first.joined_by.is_some() || !self.lead[1].is_alphanumeric()
+        first.joined_by.is_some() || !self.lead[1].is_alphanumeric() || self.lead == TRACK
     }
 }

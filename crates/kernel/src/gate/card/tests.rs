@@ -6,6 +6,8 @@ use writ_model::value::Value;
 use super::*;
 use crate::gate::fixtures::envelope;
 
+mod corpus;
+
 const KEY: Key = [9; 32];
 
 fn findings(after: Json) -> Vec<CardFinding> {
@@ -135,6 +137,27 @@ fn what_only_looks_like_a_number_is_left_alone() {
     ] {
         check(text, false);
     }
+}
+
+#[test]
+fn what_stands_before_a_number_hides_it_only_where_it_is_part_of_a_longer_word_or_an_account() {
+    check("AB12-4111111111111111", true);
+    check("AB12/4111 1111 1111 1111", true);
+    check("AT12 4111 1111 1111 1111", false);
+    check("12/4111111111111111", true);
+    check("see section 12. 4111111111111111", true);
+    check("%B4111111111111111^DOE/JANE^2712101", true);
+    check("B4111111111111111", false);
+}
+
+#[test]
+fn dashes_may_stand_among_spaces_and_unseen_characters_part_nothing() {
+    check("4111 - 1111 - 1111 - 1111", true);
+    check("4111  1111  1111  1111", true);
+    check("4111. 1111. 1111. 1111", false);
+    check("4111    1111    1111    1111", false);
+    check("41111111\u{200B}11111111", true);
+    check("q=4111%C2%A01111%C2%A01111%C2%A01111", true);
 }
 
 #[test]
