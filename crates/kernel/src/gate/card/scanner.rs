@@ -10,6 +10,9 @@ use super::ranges::Written;
 const DIGITS_MIN: usize = 12;
 const DIGITS_MAX: usize = 19;
 
+/// Room for digits, so that the last ones of a long chain are moved to the front once in a while only.
+const DIGITS_HELD: usize = 4 * DIGITS_MAX;
+
 /// Groups kept of a chain: as many as the longest grouping has.
 const GROUPS_MAX: usize = 5;
 
@@ -81,10 +84,9 @@ struct Group {
 }
 
 /// The last characters of the text, as far as a decision needs them.
-#[derive(Default)]
 struct Scanner {
-    /// The last digits of the chain, oldest first.
-    digits: [u8; DIGITS_MAX],
+    /// The last digits of the chain, oldest first; no fewer than the longest number has.
+    digits: [u8; DIGITS_HELD],
     kept: usize,
     /// The last groups of the chain, oldest first.
     groups: [Group; GROUPS_MAX],
@@ -99,9 +101,8 @@ struct Scanner {
 }
 
 /// What is known of the present chain.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Chain {
-    #[default]
     None,
     /// Inside a group.
     Digits,
@@ -111,7 +112,16 @@ enum Chain {
 
 /// Calls `found` with the digits (as values 0 to 9) of every candidate.
 pub(super) fn scan(text: impl Iterator<Item = char>, mut found: impl FnMut(&[u8], Written)) {
-    let mut scanner = Scanner::default();
+    let mut scanner = Scanner {
+        digits: [0; DIGITS_HELD],
+        kept: 0,
+        groups: [Group::default(); GROUPS_MAX],
+        count: 0,
+        lead: Default::default(),
+        is_bank_account: false,
+        chain: Chain::None,
+        last: Default::default(),
+    };
     for c in text {
         scanner.take(c, &mut found);
     }
@@ -164,9 +174,9 @@ impl Scanner {
     }
 
     fn push(&mut self, digit: u8) {
-        if self.kept == DIGITS_MAX {
-            self.digits.rotate_left(1);
-            self.kept -= 1;
+        if self.kept == DIGITS_HELD {
+            self.digits.copy_within(DIGITS_HELD - DIGITS_MAX.., 0);
+            self.kept = DIGITS_MAX;
         }
         self.digits[self.kept] = digit;
         self.kept += 1;
@@ -186,6 +196,9 @@ impl Scanner {
             && self.may_begin(1)
         {
             found(self.tail(last.digits), Written::Bare);
+        }
+        if groups.len() < 2 {
+            return;
         }
         for grouping in GROUPINGS {
             // A bank account is printed in fours.
