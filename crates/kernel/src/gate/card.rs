@@ -17,7 +17,7 @@ use writ_model::value::{Attributes, Value};
 use writ_model::verdict::CardFinding;
 
 use crate::identity::{Key, card_hash};
-use ranges::Written;
+use ranges::{Issued, Written};
 
 /// Findings that are reported of one event; the rest would tell an operator nothing more.
 pub const FINDINGS_MAX: usize = 16;
@@ -150,7 +150,11 @@ impl Scan<'_> {
         if !has_enough_digits(text) {
             return;
         }
-        self.chars(text.chars(), path);
+        if text.is_ascii() {
+            self.chars(text.bytes().map(char::from), path);
+        } else {
+            self.chars(text.chars(), path);
+        }
         if text.contains(['%', '+']) {
             self.chars(encoded::percent_decoded(text), path);
         }
@@ -190,13 +194,13 @@ fn has_enough_digits(text: &str) -> bool {
 
 /// `is_named` is asked last: reading a name costs more than all the rest.
 fn is_card(digits: &[u8], written: Written, is_named: impl FnOnce() -> bool) -> bool {
+    let issued = ranges::issued(digits, written);
     let passes_luhn = ranges::passes_luhn(digits);
-    let is_issued = ranges::is_issued(digits, written, true);
     // The same digit throughout is a placeholder; zeros pass the Luhn check.
-    if !(passes_luhn || is_issued) || digits.iter().all(|digit| *digit == digits[0]) {
+    if (issued == Issued::No && !passes_luhn) || digits.iter().all(|digit| *digit == digits[0]) {
         return false;
     }
-    (passes_luhn && ranges::is_issued(digits, written, false)) || is_named()
+    (issued == Issued::Yes && passes_luhn) || is_named()
 }
 
 /// A field name that says that the field holds card numbers: letters and digits compared, case ignored.

@@ -8,10 +8,13 @@ pub(super) fn percent_decoded(text: &str) -> impl Iterator<Item = char> + '_ {
         let byte = *bytes.get(at)?;
         let hex =
             |place: usize| bytes.get(place).and_then(|b| u8::try_from(char::from(*b).to_digit(16)?).ok());
-        let (decoded, used) = match (byte, hex(at + 1), hex(at + 2)) {
-            (b'%', Some(high), Some(low)) => (high << 4 | low, 3),
-            (b'+', ..) => (b' ', 1),
-            (other, ..) => (other, 1),
+        let (decoded, used) = match byte {
+            b'%' => match (hex(at + 1), hex(at + 2)) {
+                (Some(high), Some(low)) => (high << 4 | low, 3),
+                _ => (byte, 1),
+            },
+            b'+' => (b' ', 1),
+            _ => (byte, 1),
         };
         at += used;
         Some(decoded)
