@@ -1,10 +1,12 @@
 //! What can be done about a clock that runs: extending its period, once and in time, and stopping it where the law
 //! stops it. An act that changes nothing is answered with the reason.
 
+use std::ops::RangeInclusive;
+
 use jiff::civil::Date;
 
-use super::Unanswerable;
 use super::span::days_between;
+use super::{Question, Unanswerable};
 use crate::law::{Period, Row};
 
 /// The acts recorded for one clock.
@@ -72,41 +74,51 @@ impl Acts {
     }
 }
 
-/// The whole period, if one of the tellings extends it. `limit` is the last day on which it can be told.
-pub(super) fn extension(
-    told: &[Told],
-    row: &Row,
-    start: Date,
-    limit: Date,
-    words: &mut Vec<String>,
-) -> Option<Period> {
-    let mut extended = None;
+/// What came of the tellings.
+pub(super) struct Extended {
+    /// The whole period, if one of them extends it.
+    pub(super) whole: Option<Period>,
+    /// What each did.
+    pub(super) words: Vec<String>,
+}
+
+/// The first telling within `days`, from the start of the clock to the end of the first period, extends it.
+pub(super) fn extension(told: &[Told], row: &Row, days: RangeInclusive<Date>) -> Extended {
+    let mut extended = Extended { whole: None, words: Vec::new() };
     for one in told {
         let nothing = |why: String| format!("the extension told on {} changes nothing: {why}", one.on);
-        let (Some(period), Some(extension)) = (row.due.period, &row.extension) else {
-            words.push(nothing(format!("{} allows none", row.citation)));
-            continue;
+        let said = match (row.due.period, &row.extension) {
+            (Some(period), Some(extension)) => match refused(one, &days, extended.whole) {
+                Some(why) => nothing(why),
+                None => {
+                    let whole = Period { n: period.n + extension.n, unit: period.unit };
+                    extended.whole = Some(whole);
+                    format!(
+                        "extended by {}, told on {} because: {}; {whole} in all, counted from the start",
+                        Period { n: extension.n, unit: extension.unit },
+                        one.on,
+                        one.reason
+                    )
+                }
+            },
+            (None, _) | (_, None) => nothing(format!("{} allows none", row.citation)),
         };
-        if extended.is_some() {
-            words.push(nothing("the period can be extended once".to_owned()));
-        } else if one.reason.trim().is_empty() {
-            words.push(nothing("it gives no reason".to_owned()));
-        } else if one.on < start {
-            words.push(nothing(format!("the clock starts on {start}")));
-        } else if one.on > limit {
-            words.push(nothing(format!("it had to be told by {limit}, within the first period")));
-        } else {
-            let whole = Period { n: period.n + extension.n, unit: period.unit };
-            words.push(format!(
-                "extended by {}, told on {} because: {}; {whole} in all, counted from the start",
-                Period { n: extension.n, unit: extension.unit },
-                one.on,
-                one.reason
-            ));
-            extended = Some(whole);
-        }
+        extended.words.push(said);
     }
     extended
+}
+
+fn refused(told: &Told, days: &RangeInclusive<Date>, extended: Option<Period>) -> Option<String> {
+    if extended.is_some() {
+        return Some("the period can be extended once".to_owned());
+    }
+    if told.reason.trim().is_empty() {
+        return Some("it gives no reason".to_owned());
+    }
+    if told.on < *days.start() {
+        return Some(format!("the clock starts on {}", days.start()));
+    }
+    (told.on > *days.end()).then(|| format!("it had to be told by {}, within the first period", days.end()))
 }
 
 /// By how much the clock stood still.
@@ -122,18 +134,18 @@ pub(super) struct Stopped {
     pub(super) words: Vec<String>,
 }
 
-/// The pauses that the row allows for this right. `end` is where the period would end without any; a period on the
+/// The pauses that the row allows for the right. `end` is where the period would end without any; a period on the
 /// clock has none, and is never stopped.
-pub(super) fn stops(pauses: &[Pause], row: &Row, right: Option<&str>, end: Option<Date>) -> Stopped {
+pub(super) fn stops(question: &Question<'_>, row: &Row, end: Option<Date>) -> Stopped {
     let mut stopped = Stopped::default();
-    for pause in pauses {
+    for pause in &question.acts.pauses {
         let nothing = |why: &str| format!("the pause from {} changes nothing: {why}", pause.from);
         let allowed = row.pause.as_ref().zip(end);
         let Some((rule, end)) = allowed else {
             stopped.words.push(nothing(&format!("{} stops no clock", row.citation)));
             continue;
         };
-        if !right.is_some_and(|right| rule.rights.iter().any(|known| known == right)) {
+        if !question.right.is_some_and(|right| rule.rights.iter().any(|known| known == right)) {
             stopped.words.push(nothing(&format!("it is for {} only", rule.rights.join(", "))));
             continue;
         }

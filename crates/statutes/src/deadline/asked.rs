@@ -30,39 +30,37 @@ impl<'a> Asked<'a, '_> {
     pub(super) fn answer(&self) -> Result<Answer<'a>, Unanswerable> {
         let Some(period) = self.row.due.period else { return self.without_number() };
         let (first, _) = self.counted(period)?;
-        let mut acts = Vec::new();
-        let limit =
-            if self.obstacles(&first, false).is_empty() { first.legal.day() } else { first.safe.day() };
-        let extended = act::extension(&self.question.acts.told, self.row, self.day, limit, &mut acts);
-        let (counted, stopped) = self.counted(extended.unwrap_or(period))?;
-        acts.extend(stopped.words.iter().cloned());
-        let obstacles = self.obstacles(&counted, stopped.is_open);
-        let extension_by = (self.row.extension.is_some() && extended.is_none()).then_some(limit);
-        let policy = self.policy(&counted)?;
-        let is_certain = obstacles.is_empty();
-        Ok(self.dressed(
-            self.legal(&counted, obstacles),
-            self.safe(&counted, is_certain),
-            policy,
+        let is_known = certify::obstacles(self, &first, false).is_empty();
+        let limit = if is_known { first.legal.day() } else { first.safe.day() };
+        let extended = act::extension(&self.question.acts.told, self.row, self.day..=limit);
+        let (counted, stopped) = self.counted(extended.whole.unwrap_or(period))?;
+        let obstacles = certify::obstacles(self, &counted, stopped.is_open);
+        let mut acts = extended.words;
+        acts.extend(stopped.words);
+        Ok(Answer {
+            policy: self.policy(&counted)?,
+            safe: self.safe(&counted, obstacles.is_empty()),
+            legal: self.legal(&counted, obstacles),
             acts,
-            extension_by,
-        ))
+            extension_by: (self.row.extension.is_some() && extended.whole.is_none()).then_some(limit),
+            ..self.undated()
+        })
     }
 
     /// The period from the start, with the pauses that the row allows.
     fn counted(&self, period: Period) -> Result<(Counted, Stopped), Unanswerable> {
         let rule = Rule {
+            start: self.day,
+            zone: self.zone,
             counting: self.question.law.counting,
             calendar: self.calendar,
             is_floor: self.question.duty.is_floor(),
         };
         if period.unit.is_elapsed() {
-            let over = act::stops(&self.question.acts.pauses, self.row, self.question.right, None);
-            return Ok((self.elapsed(period)?, over));
+            return Ok((self.elapsed(period)?, act::stops(self.question, self.row, None)));
         }
-        let plain = span::plain_end(self.day, period, &rule)?;
-        let stopped = act::stops(&self.question.acts.pauses, self.row, self.question.right, Some(plain));
-        let counted = span::count(self.day, period, &rule, &stopped, self.zone)?;
+        let stopped = act::stops(self.question, self.row, Some(span::plain_end(period, &rule)?));
+        let counted = span::count(period, &rule, &stopped)?;
         Ok((counted, stopped))
     }
 
@@ -107,50 +105,33 @@ impl<'a> Asked<'a, '_> {
 
     fn without_number(&self) -> Result<Answer<'a>, Unanswerable> {
         let standard = self.row.due.standard.clone().unwrap_or_default();
-        let why = vec![
-            format!("the law has no number: {standard}"),
-            format!("source: {}, {}", self.question.law.id, self.row.citation),
-        ];
-        let none = Dated { moment: None, reasons: vec!["no number, so nothing to count".to_owned()] };
-        let policy = match self.question.duty.policy {
-            Some(own) => self.own(own, None)?,
-            None => {
-                Dated { moment: None, reasons: vec!["the operator has set no period of its own".to_owned()] }
-            }
-        };
-        let refused = self.question.acts.without_period();
-        Ok(self.dressed(Dated { moment: None, reasons: why }, none, policy, refused, None))
+        let source = format!("source: {}, {}", self.question.law.id, self.row.citation);
+        let mut answer = self.undated();
+        answer.legal.reasons = vec![format!("the law has no number: {standard}"), source];
+        answer.safe.reasons.push("no number, so nothing to count".to_owned());
+        match self.question.duty.policy {
+            Some(own) => answer.policy = self.own(own, None)?,
+            None => answer.policy.reasons.push("the operator has set no period of its own".to_owned()),
+        }
+        answer.acts = self.question.acts.without_period();
+        Ok(answer)
     }
 
-    fn dressed(
-        &self,
-        legal: Dated,
-        safe: Dated,
-        policy: Dated,
-        acts: Vec<String>,
-        extension_by: Option<Date>,
-    ) -> Answer<'a> {
-        let zone = self.question.zone.unwrap_or(&self.question.law.zone);
+    /// What is known before anything is counted.
+    fn undated(&self) -> Answer<'a> {
+        let none = Dated { moment: None, reasons: Vec::new() };
         Answer {
             row: self.row,
             start: self.start.clone(),
-            zone: zone.to_owned(),
+            zone: self.question.zone.unwrap_or(&self.question.law.zone).to_owned(),
             calendar: self.calendar,
-            legal,
-            safe,
-            policy,
-            acts,
-            extension_by,
+            legal: none.clone(),
+            safe: none.clone(),
+            policy: none,
+            acts: Vec::new(),
+            extension_by: None,
             warnings: Vec::new(),
         }
-    }
-
-    fn obstacles(&self, counted: &Counted, is_stopped: bool) -> Vec<String> {
-        let mut found = certify::obstacles(self.row, self.day, self.calendar, counted.consulted, is_stopped);
-        if !matches!(counted.legal, Moment::At(_)) {
-            found.extend(self.doubt.clone());
-        }
-        found
     }
 }
 

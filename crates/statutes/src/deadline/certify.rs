@@ -2,18 +2,15 @@
 
 use jiff::civil::Date;
 
+use super::Moment;
+use super::asked::Asked;
+use super::span::Counted;
 use crate::calendar::Calendar;
 use crate::law::{Confidence, Row, Status};
 
-/// Why this row and calendar cannot carry a legal date for a clock that starts on `day`. `consulted` are the days
-/// between which the calendar was asked.
-pub(super) fn obstacles(
-    row: &Row,
-    day: Date,
-    calendar: &Calendar,
-    consulted: Option<(Date, Date)>,
-    is_stopped: bool,
-) -> Vec<String> {
+/// Why the row, the calendar or the clock's own state cannot carry a legal date.
+pub(super) fn obstacles(asked: &Asked<'_, '_>, counted: &Counted, is_stopped: bool) -> Vec<String> {
+    let (row, day) = (asked.row, asked.day);
     let mut found = Vec::new();
     if row.from > day {
         found
@@ -21,25 +18,30 @@ pub(super) fn obstacles(
     }
     found.extend(of_status(row));
     if row.confidence == Confidence::Low {
-        found.push(
-            "the table is not sure of the figure (low confidence); counsel can confirm it in an overlay"
-                .to_owned(),
-        );
+        let way = "counsel can confirm it in an overlay";
+        found.push(format!("the table is not sure of the figure (low confidence); {way}"));
     }
-    if let Some((from, to)) = consulted {
-        if calendar.confidence == Confidence::Low {
-            found.push(format!("the table is not sure of the calendar {}", calendar.id));
-        }
-        if !calendar.covers(from, to) {
-            let years = calendar.valid;
-            found.push(format!(
-                "the calendar {} is known for {} to {} only",
-                calendar.id, years.from, years.to
-            ));
-        }
+    if let Some((from, to)) = counted.consulted {
+        found.extend(of_calendar(asked.calendar, from, to));
     }
     if is_stopped {
         found.push("the clock stands still, and nobody has said that it runs again".to_owned());
+    }
+    match counted.legal {
+        Moment::Day { .. } => found.extend(asked.doubt.clone()),
+        Moment::At(_) => {}
+    }
+    found
+}
+
+fn of_calendar(calendar: &Calendar, from: Date, to: Date) -> Vec<String> {
+    let mut found = Vec::new();
+    if calendar.confidence == Confidence::Low {
+        found.push(format!("the table is not sure of the calendar {}", calendar.id));
+    }
+    if !calendar.covers(from, to) {
+        let years = calendar.valid;
+        found.push(format!("the calendar {} is known for {} to {} only", calendar.id, years.from, years.to));
     }
     found
 }

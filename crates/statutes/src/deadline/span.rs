@@ -11,8 +11,10 @@ use crate::count::{self, TooFar};
 use crate::law::{Counting, Period, Unit};
 use crate::zone;
 
-/// Under which rule and whose holidays.
+/// From when, under which rule, and whose holidays and days.
 pub(super) struct Rule<'a> {
+    pub(super) start: Date,
+    pub(super) zone: &'a TimeZone,
     pub(super) counting: Counting,
     pub(super) calendar: &'a Calendar,
     pub(super) is_floor: bool,
@@ -32,7 +34,8 @@ pub(super) struct Counted {
 const WORKING_DAYS_MIN: usize = 2;
 
 /// Where the period ends before anything is moved or stopped.
-pub(super) fn plain_end(start: Date, period: Period, rule: &Rule<'_>) -> Result<Date, TooFar> {
+pub(super) fn plain_end(period: Period, rule: &Rule<'_>) -> Result<Date, TooFar> {
+    let start = rule.start;
     match period.unit {
         Unit::CalendarDay | Unit::Hour | Unit::Minute => count::days(start, period.n),
         Unit::BusinessDay => count::business_days(start, period.n, rule.calendar),
@@ -41,14 +44,8 @@ pub(super) fn plain_end(start: Date, period: Period, rule: &Rule<'_>) -> Result<
     }
 }
 
-pub(super) fn count(
-    start: Date,
-    period: Period,
-    rule: &Rule<'_>,
-    stopped: &Stopped,
-    zone: &TimeZone,
-) -> Result<Counted, TooFar> {
-    let plain = plain_end(start, period, rule)?;
+pub(super) fn count(period: Period, rule: &Rule<'_>, stopped: &Stopped) -> Result<Counted, TooFar> {
+    let (start, plain) = (rule.start, plain_end(period, rule)?);
     let mut legal_words = vec![format!("{start} is day 0"), said(start, period, plain)];
     let legal = count::days(plain, stopped.days)?;
     if stopped.days > 0 {
@@ -67,41 +64,46 @@ pub(super) fn count(
         }
         (safe, words)
     };
-    let (legal, consulted) = moved(start, legal, period, rule, &mut legal_words)?;
+    let Moved { last: legal, consulted, words } = moved(legal, period, rule)?;
+    legal_words.extend(words);
     let mut safe = unmoved;
     if rule.is_floor && safe < legal {
         safe = legal;
         safe_words = vec![format!("{safe}: of a minimum, the later of the plain and the moved end")];
     }
-    let day = |day: Date| Ok(Moment::Day { day, over: zone::end_of(day, zone)? });
+    let day = |day: Date| Ok(Moment::Day { day, over: zone::end_of(day, rule.zone)? });
     Ok(Counted { legal: day(legal)?, safe: day(safe)?, legal_words, safe_words, consulted })
 }
 
-/// The end as the counting rule moves it, and the days for which the calendar had to be asked.
-fn moved(
-    start: Date,
-    end: Date,
-    period: Period,
-    rule: &Rule<'_>,
-    words: &mut Vec<String>,
-) -> Result<(Date, Option<(Date, Date)>), TooFar> {
+/// The end as the counting rule moves it.
+struct Moved {
+    last: Date,
+    /// The days for which the calendar had to be asked.
+    consulted: Option<(Date, Date)>,
+    words: Vec<String>,
+}
+
+fn moved(end: Date, period: Period, rule: &Rule<'_>) -> Result<Moved, TooFar> {
+    let start = rule.start;
+    let unmoved = |consulted| Ok(Moved { last: end, consulted, words: Vec::new() });
     let moves = match (rule.counting, period.unit) {
-        (_, Unit::BusinessDay) => return Ok((end, Some((start, end)))),
+        (_, Unit::BusinessDay) => return unmoved(Some((start, end))),
         (_, Unit::Hour | Unit::Minute) | (Counting::Plain, _) => false,
         (Counting::Eu118271, _) => true,
         (Counting::UkCorrespondingDate, unit) => unit != Unit::CalendarDay,
     };
     if !moves {
-        return Ok((end, None));
+        return unmoved(None);
     }
-    let mut last = roll(end, rule.calendar, words)?;
+    let mut words = Vec::new();
+    let mut last = roll(end, rule.calendar, &mut words)?;
     if rule.counting == Counting::Eu118271 && count::days(start, 2)? <= end {
         while count::open_days_within(start, last, rule.calendar, WORKING_DAYS_MIN) < WORKING_DAYS_MIN {
             last = count::next_open(last, rule.calendar)?;
             words.push(format!("a period of two days or more has two working days: moved to {last}"));
         }
     }
-    Ok((last, Some((start, last))))
+    Ok(Moved { last, consulted: Some((start, last)), words })
 }
 
 /// The day itself when it is open, else the next that is.
