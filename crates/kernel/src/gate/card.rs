@@ -4,6 +4,7 @@
 //! without the name, the first two. What is found is reported by place, first six and last four digits and
 //! keyed hash; the number itself goes nowhere.
 
+mod account;
 mod encoded;
 mod ranges;
 mod scanner;

@@ -4,11 +4,12 @@
 //! Digits form groups; groups joined by separators of one kind form a chain. Whenever a group ends, the group by
 //! itself and every card-like grouping that ends with it are candidates.
 
+use super::account::Account;
 use super::ranges::Written;
 
 /// Shortest and longest card number (ISO/IEC 7812-1 allows up to 19 digits).
 const DIGITS_MIN: usize = 12;
-const DIGITS_MAX: usize = 19;
+pub(super) const DIGITS_MAX: usize = 19;
 
 /// Room for digits, so that the last ones of a long chain are moved to the front once in a while only.
 const DIGITS_HELD: usize = 4 * DIGITS_MAX;
@@ -94,7 +95,7 @@ struct Scanner {
     /// The last two characters before the chain.
     lead: [char; 2],
     /// The chain begins like a grouped IBAN: `DE89 3704 ...`.
-    is_bank_account: bool,
+    account: Option<Account>,
     chain: Chain,
     /// The last two characters.
     last: [char; 2],
@@ -118,7 +119,7 @@ pub(super) fn scan(text: impl Iterator<Item = char>, mut found: impl FnMut(&[u8]
         groups: [Group::default(); GROUPS_MAX],
         count: 0,
         lead: Default::default(),
-        is_bank_account: false,
+        account: None,
         chain: Chain::None,
         last: Default::default(),
     };
@@ -140,19 +141,23 @@ impl Scanner {
                 self.push(digit);
             }
             (Some(digit), Chain::None) => {
-                (self.kept, self.count, self.lead, self.is_bank_account) = (0, 0, self.last, false);
+                (self.kept, self.count, self.lead) = (0, 0, self.last);
                 self.open(None);
                 self.push(digit);
             }
             (None, Chain::Digits) => {
                 self.close(c, found);
                 let may_join = is_space(c) || is_dash(c) || c == '.';
-                self.chain = if may_join { Chain::Joint(c, 1) } else { Chain::None };
+                if may_join {
+                    self.chain = Chain::Joint(c, 1);
+                } else {
+                    self.end(found);
+                }
             }
-            (None, Chain::Joint(first, length)) => {
-                let longer = joint(first, c).filter(|_| length < JOINT_MAX);
-                self.chain = longer.map_or(Chain::None, |by| Chain::Joint(by, length + 1));
-            }
+            (None, Chain::Joint(first, length)) => match joint(first, c).filter(|_| length < JOINT_MAX) {
+                Some(by) => self.chain = Chain::Joint(by, length + 1),
+                None => self.end(found),
+            },
             (None, Chain::None) => {}
         }
         self.last = [self.last[1], c];
@@ -162,7 +167,9 @@ impl Scanner {
         if self.count == 1 && self.groups[0].joined_by.is_none() {
             let is_country = self.lead.iter().all(char::is_ascii_uppercase);
             let is_printed = joined_by.is_some_and(|by| is_space(by) || by == '-');
-            self.is_bank_account = is_country && is_printed && self.groups[0].digits == 2;
+            if is_country && is_printed && self.groups[0].digits == 2 {
+                self.account = Some(Account::begin(self.lead, self.tail(2)));
+            }
         }
         if self.count == GROUPS_MAX {
             self.groups.rotate_left(1);
@@ -181,15 +188,32 @@ impl Scanner {
         self.digits[self.kept] = digit;
         self.kept += 1;
         self.groups[self.count - 1].digits += 1;
+        if let Some(account) = &mut self.account {
+            account.push(digit);
+        }
+    }
+
+    /// The chain ended: what was held as part of an account is known to be one, or is a candidate.
+    fn end(&mut self, found: &mut impl FnMut(&[u8], Written)) {
+        self.chain = Chain::None;
+        if let Some(account) = self.account.take() {
+            account.released().for_each(|digits| found(digits, Written::Grouped));
+        }
     }
 
     /// A group ended before `next`.
-    fn close(&self, next: char, found: &mut impl FnMut(&[u8], Written)) {
+    fn close(&mut self, next: char, found: &mut impl FnMut(&[u8], Written)) {
+        self.candidates(next, found);
+        if let Some(account) = &mut self.account {
+            account.close();
+        }
+    }
+
+    fn candidates(&mut self, next: char, found: &mut impl FnMut(&[u8], Written)) {
         if next.is_alphanumeric() {
             return;
         }
-        let groups = &self.groups[..self.count];
-        let last = groups[groups.len() - 1];
+        let last = self.groups[self.count - 1];
         // Digits after a decimal point are a fraction.
         if (DIGITS_MIN..=DIGITS_MAX).contains(&last.digits)
             && last.joined_by != Some('.')
@@ -197,20 +221,24 @@ impl Scanner {
         {
             found(self.tail(last.digits), Written::Bare);
         }
-        if groups.len() < 2 {
+        if self.count < 2 {
             return;
         }
         for grouping in GROUPINGS {
-            // A bank account is printed in fours.
-            let is_of_account = self.is_bank_account && grouping.iter().all(|length| *length <= 4);
-            if !is_of_account && self.is_grouped(grouping) && self.may_begin(grouping.len()) {
-                found(self.tail(grouping.iter().sum()), Written::Grouped);
+            if !self.is_grouped(grouping) || !self.may_begin(grouping.len()) {
+                continue;
+            }
+            let digits = tail(&self.digits[..self.kept], grouping.iter().sum());
+            // An account is printed in fours.
+            match self.account.as_mut().filter(|_| grouping.iter().all(|length| *length <= 4)) {
+                Some(account) => account.hold(digits),
+                None => found(digits, Written::Grouped),
             }
         }
     }
 
     fn tail(&self, digits: usize) -> &[u8] {
-        &self.digits[self.kept.saturating_sub(digits)..self.kept]
+        tail(&self.digits[..self.kept], digits)
     }
 
     /// The last groups have these lengths and are joined by one and the same separator.
@@ -226,4 +254,8 @@ impl Scanner {
         let first = self.groups[self.count - groups];
         first.joined_by.is_some() || !self.lead[1].is_alphanumeric() || self.lead == TRACK
     }
+}
+
+fn tail(digits: &[u8], count: usize) -> &[u8] {
+    &digits[digits.len().saturating_sub(count)..]
 }

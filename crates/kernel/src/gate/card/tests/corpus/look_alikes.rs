@@ -179,9 +179,22 @@ const IBANS: &[(&str, usize, bool)] = &[
 fn iban(dice: &mut Dice) -> Vec<String> {
     let (country, length, has_bank) = IBANS[dice.between(0, IBANS.len() as u64) as usize];
     let bank = if has_bank { letters(dice, 4) } else { String::new() };
-    let digits = dice.digits(length - country.len() - bank.len());
-    let whole: Vec<char> = format!("{country}{}{bank}{}", &digits[..2], &digits[2..]).chars().collect();
+    let digits = dice.digits(length - country.len() - "00".len() - bank.len());
+    let whole: Vec<char> =
+        format!("{country}{}{bank}{digits}", iban_check(country, &format!("{bank}{digits}")))
+            .chars()
+            .collect();
     whole.chunks(4).map(|four| four.iter().collect()).collect()
+}
+
+/// ISO 13616: the digits that leave 1 when all is divided by 97.
+fn iban_check(country: &str, account: &str) -> String {
+    let remainder = |text: &str| {
+        text.chars()
+            .filter_map(|c| c.to_digit(36))
+            .fold(0_u64, |rest, value| (rest * if value < 10 { 10 } else { 100 } + u64::from(value)) % 97)
+    };
+    format!("{:02}", 98 - remainder(&format!("{account}{country}00")))
 }
 
 /// The check digit of article numbers and shipping containers.
