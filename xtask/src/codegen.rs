@@ -1,5 +1,6 @@
-//! Writes what follows from the connector folders: their `mod` lines and the registry's array. Ordinary
-//! committed Rust, so that rustfmt, grep and a reader see it; a test regenerates it in memory.
+//! Writes what follows from other files: from the connector folders their `mod` lines and the registry's array, from
+//! the statutes' folder the list of files that are linked in, and their reference page. Ordinary committed text, so that
+//! rustfmt, grep and a reader see it; a test regenerates the Rust in memory, the statutes' own tests the page.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -14,16 +15,41 @@ const REGISTRY: &str = "crates/connectors/src/registry.rs";
 /// The item of the registry that is written here; the rest of that file is written by hand.
 const ARRAY: &str = "pub const ALL: &[&Descriptor] =";
 
+/// The statutes' files, where they are listed, and the page that is made of them.
+const STATUTES: &str = "statutes/";
+const EMBEDDED: &str = "crates/statutes/src/embedded.rs";
+const STATUTES_PAGE: &str = "docs/reference/statutes.md";
+
+/// The item of that list.
+const FILES: &str = "pub(crate) const FILES: &[(&str, &str)] =";
+
 /// Writes the files that differ.
 pub(crate) fn write() -> crate::Answer {
     let tree = Tree::of_repository()?;
     for (path, text) in generated(&tree)? {
-        if tree.text(&path) != Some(text.as_str()) {
-            std::fs::write(root().join(&path), text).map_err(|error| format!("write {path}: {error}"))?;
-            println!("codegen: wrote {path}");
-        }
+        replace(&tree, &path, &text)?;
+    }
+    replace(&tree, STATUTES_PAGE, &statutes_page()?)
+}
+
+fn replace(tree: &Tree, path: &str, text: &str) -> crate::Answer {
+    if tree.text(path) != Some(text) {
+        std::fs::write(root().join(path), text).map_err(|error| format!("write {path}: {error}"))?;
+        println!("codegen: wrote {path}");
     }
     Ok(())
+}
+
+/// The crate that reads the statutes writes their page.
+fn statutes_page() -> Result<String, String> {
+    let output = Command::new("cargo")
+        .args(["run", "--quiet", "--package", "writ-statutes", "--example", "reference"])
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo run: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() { Ok(text) } else { Err(format!("the statutes cannot be read:\n{text}")) }
 }
 
 /// Fails when a file is not what would be written.
@@ -51,7 +77,22 @@ fn generated(tree: &Tree) -> Result<Vec<(String, String)>, String> {
     let names: Vec<String> = SIDES.iter().flat_map(|side| entries(tree, side)).collect();
     let text = array(registry, &names).ok_or_else(|| format!("{REGISTRY} has no item `{ARRAY} …;`"))?;
     files.push((REGISTRY.to_owned(), format(&text)?));
+    let embedded = tree.text(EMBEDDED).ok_or_else(|| format!("{EMBEDDED} is missing"))?;
+    let text = listed(embedded, tree).ok_or_else(|| format!("{EMBEDDED} has no item `{FILES} …;`"))?;
+    files.push((EMBEDDED.to_owned(), format(&text)?));
     Ok(files)
+}
+
+/// The list with every file of the statutes in it.
+fn listed(embedded: &str, tree: &Tree) -> Option<String> {
+    let (before, _) = embedded.split_once(FILES)?;
+    let files = tree.below(STATUTES).map(|(path, _)| path).filter(|path| path.ends_with(".yaml"));
+    let entry = |path: &str| {
+        let within = &path[STATUTES.len()..];
+        format!("(\"{within}\", include_str!(\"../../../{path}\")),")
+    };
+    let entries: String = files.map(entry).collect();
+    Some(format!("{before}{FILES} &[{entries}];\n"))
 }
 
 fn entries(tree: &Tree, side: &str) -> Vec<String> {
@@ -121,6 +162,9 @@ mod tests {
             ("crates/connectors/src/sources/unfinished/codec.rs", ""),
             ("crates/connectors/src/subscribers/hook/mod.rs", DECLARES),
             (REGISTRY, "//! All.\n\npub const ALL: &[&Descriptor] = &[];\n\nfn find() {}\n"),
+            (EMBEDDED, "//! Files.\n\npub(crate) const FILES: &[(&str, &str)] = &[];\n"),
+            ("statutes/laws/gdpr.yaml", "law: gdpr\n"),
+            ("statutes/README.md", "# Statutes\n"),
         ]);
         let files = generated(&tree).expect("rustfmt is installed");
         let text = |suffix: &str| {
@@ -133,5 +177,10 @@ mod tests {
             "{registry}"
         );
         assert!(registry.ends_with("fn find() {}\n"));
+        let embedded = text("embedded.rs").expect("it is generated");
+        assert!(
+            embedded.contains("(\"laws/gdpr.yaml\", include_str!(\"../../../statutes/laws/gdpr.yaml\"))")
+        );
+        assert!(!embedded.contains("README"));
     }
 }

@@ -20,7 +20,7 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   tidy              check the rules of the house that are not the compiler's
-  codegen [--check] write the connector registry from the connector folders
+  codegen [--check] write what follows from other files: connector registry, statutes
   services          install the Debian packages that the tests need
   test              services, then every test; nothing is skipped
   ci [--skip STAGE] fmt, test, clippy, tidy, sim, fuzz, deny, docs

@@ -121,4 +121,8 @@ codes! {
     REQUEST_INVALID = "WRIT-8005", "the request cannot be carried out as it is";
     TOKEN_FOREIGN = "WRIT-8006", "the causality token is not of this store";
     NOT_CAUGHT_UP = "WRIT-8007", "reads do not show the write yet";
+
+    STATUTE_UNKNOWN = "WRIT-9001", "the statute table does not have this word";
+    OVERLAY_UNUSABLE = "WRIT-9002", "an overlay of the statute table cannot be used";
+    DEADLINE_UNANSWERABLE = "WRIT-9003", "a deadline cannot be counted from what was given";
 }

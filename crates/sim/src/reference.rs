@@ -7,7 +7,7 @@ use writ_attest::acks;
 use writ_attest::leaf::{Accounting, Attestation, EventFacts, Intent, Leaf};
 use writ_kernel::route::Router;
 use writ_kernel::select::Selected;
-use writ_model::control::{ControlFact, Cursor, IntakeSeen, ReplayProgress};
+use writ_model::control::{ControlFact, Cursor, DeadLetterClosed, IntakeSeen, ReplayProgress};
 use writ_model::delivery::{Branch, SettledAs};
 use writ_model::id::{Epoch, EventId, Offset, Position, Sequence, Slot, SubjectId};
 use writ_model::lineage::{Lamport, Ordinals, SubjectSequence};
@@ -211,18 +211,7 @@ impl Reference {
                 let key = (letter.subscriber.to_string(), letter.subject_id);
                 self.dead.entry(key).or_default().insert(letter.offset);
             }
-            ControlFact::DeadLetterClosed(closed) => {
-                let key = (closed.subscriber.to_string(), closed.subject_id);
-                if closed.how == "discarded" || closed.how == "void" {
-                    let gone = self.dead.get(&key).into_iter().flatten().filter(|at| **at <= closed.through);
-                    self.discarded.extend(gone.map(|offset| (key.0.clone(), *offset)));
-                }
-                if let Some(sequence) = self.dead.get_mut(&key) {
-                    let left = closed.from.unwrap_or_default()..=closed.through;
-                    sequence.retain(|offset| !left.contains(offset));
-                }
-                self.dead.retain(|_, sequence| !sequence.is_empty());
-            }
+            ControlFact::DeadLetterClosed(closed) => self.letters_closed(closed),
             ControlFact::Settled(batch) => {
                 let spent = batch.items.iter().filter(|(_, how)| match how.settled {
                     SettledAs::Attempted | SettledAs::Withheld => true,
@@ -265,6 +254,19 @@ impl Reference {
             | ControlFact::ReplayWithheld(_) => {}
         }
         Ok(())
+    }
+
+    fn letters_closed(&mut self, closed: &DeadLetterClosed) {
+        let key = (closed.subscriber.to_string(), closed.subject_id);
+        let left = closed.from.unwrap_or_default()..=closed.through;
+        if closed.how == "discarded" || closed.how == "void" {
+            let gone = self.dead.get(&key).into_iter().flatten().filter(|at| left.contains(at));
+            self.discarded.extend(gone.map(|offset| (key.0.clone(), *offset)));
+        }
+        if let Some(sequence) = self.dead.get_mut(&key) {
+            sequence.retain(|offset| !left.contains(offset));
+        }
+        self.dead.retain(|_, sequence| !sequence.is_empty());
     }
 
     fn replay(&mut self, progress: &ReplayProgress) {

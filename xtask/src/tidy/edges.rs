@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-schema", &["writ-model"]),
     ("writ-kernel", &["writ-model"]),
     ("writ-policy", &["writ-model"]),
+    ("writ-statutes", &[]),
     ("writ-store", &["writ-model", "writ-kernel", "writ-attest"]),
     ("writ-connectors", &["writ-model", "writ-schema"]),
     ("writ-engine", ENGINE),
@@ -41,6 +42,7 @@ const CLI: &[&str] = &[
     "writ-kernel",
     "writ-attest",
     "writ-policy",
+    "writ-statutes",
     "writ-store",
     "writ-connectors",
     "writ-engine",
@@ -60,7 +62,8 @@ const DEV_ONLY: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that decide: no clock, no socket, no file, no async runtime.
-pub(super) const PURE: &[&str] = &["writ-model", "writ-schema", "writ-kernel", "writ-attest"];
+pub(super) const PURE: &[&str] =
+    &["writ-model", "writ-schema", "writ-kernel", "writ-attest", "writ-statutes"];
 
 /// What no pure crate may reach, however indirectly.
 const IMPURE: &[&str] =

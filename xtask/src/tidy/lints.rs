@@ -5,7 +5,7 @@ use super::Finding;
 use crate::tree::Tree;
 
 const ROOT: &str = "clippy.toml";
-const PURE: &[&str] = &["model", "schema", "kernel", "attest"];
+const PURE: &[&str] = &["model", "schema", "kernel", "attest", "statutes"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let entries = entries(tree.text(ROOT).unwrap_or_default());
@@ -52,6 +52,7 @@ mod tests {
             ("crates/model/clippy.toml", ONE),
             ("crates/schema/clippy.toml", ONE),
             ("crates/attest/clippy.toml", ONE),
+            ("crates/statutes/clippy.toml", ONE),
         ])
     }
 
@@ -62,12 +63,12 @@ mod tests {
 
     #[test]
     fn a_copy_that_drifted_is_found() {
-        assert_eq!(check(&tree("limit = 80\n", ONE)).len(), 4);
+        assert_eq!(check(&tree("limit = 80\n", ONE)).len(), 5);
         assert_eq!(check(&tree("limit = 70\n", "limit = 70\n\ndisallowed-types = []\n")).len(), 1);
     }
 
     #[test]
     fn a_pure_crate_without_one_is_found() {
-        assert_eq!(check(&Tree::of(&[(ROOT, "")])).len(), 4);
+        assert_eq!(check(&Tree::of(&[(ROOT, "")])).len(), 5);
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 mod check;
 mod dead_letters;
+mod deadline;
 mod doctor;
 mod findings;
 mod hold;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Hold(hold::Arguments),
     /// List, redrive or discard dead letters
     DeadLetters(dead_letters::Arguments),
+    /// Say when a duty under a law is due, and why; works without an engine
+    Deadline(deadline::Arguments),
     /// Verify the audit log; works without a running engine
     Audit(audit::Arguments),
     /// Look at the machine: disk sync, clock, permissions
@@ -85,6 +88,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Retention(arguments) => block_on(retention::run(arguments)),
         Command::Hold(arguments) => block_on(hold::run(arguments)),
         Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),
+        Command::Deadline(arguments) => deadline::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Bench(arguments) => crate::bench::run(arguments),

@@ -4,6 +4,7 @@
 //! without the name, the first two. What is found is reported by place, first six and last four digits and
 //! keyed hash; the number itself goes nowhere.
 
+mod account;
 mod encoded;
 mod ranges;
 mod scanner;
@@ -17,7 +18,7 @@ use writ_model::value::{Attributes, Value};
 use writ_model::verdict::CardFinding;
 
 use crate::identity::{Key, card_hash};
-use ranges::Written;
+use ranges::{Issued, Written};
 
 /// Findings that are reported of one event; the rest would tell an operator nothing more.
 pub const FINDINGS_MAX: usize = 16;
@@ -77,6 +78,10 @@ impl<'a> Path<'a> {
             (Step::Item(_), None) => None,
         }
     }
+
+    fn names_a_card(&self) -> bool {
+        self.name().is_some_and(names_a_card)
+    }
 }
 
 impl fmt::Display for Path<'_> {
@@ -125,16 +130,18 @@ impl Scan<'_> {
         }
     }
 
+    /// A number is one run of digits: the scanner has nothing to find in it.
     fn number(&mut self, number: i64, path: &Path<'_>) {
         const DIGITS_MAX: usize = 19;
-        let (mut digits, mut rest, mut first) = (['0'; DIGITS_MAX], number.unsigned_abs(), DIGITS_MAX);
+        let (mut digits, mut rest, mut first) = ([0_u8; DIGITS_MAX], number.unsigned_abs(), DIGITS_MAX);
         while rest > 0 && first > 0 {
             first -= 1;
-            digits[first] = char::from_digit((rest % 10) as u32, 10).expect("a remainder of ten is a digit");
+            digits[first] = u8::try_from(rest % 10).expect("a remainder of ten is a digit");
             rest /= 10;
         }
-        if DIGITS_MAX - first >= DIGITS_MIN {
-            self.chars(digits[first..].iter().copied(), path);
+        let digits = &digits[first..];
+        if digits.len() >= DIGITS_MIN && is_card(digits, Written::Bare, || path.names_a_card()) {
+            self.report(digits, path);
         }
     }
 
@@ -145,16 +152,19 @@ impl Scan<'_> {
         if !has_enough_digits(text) {
             return;
         }
-        self.chars(text.chars(), path);
+        if text.is_ascii() {
+            self.chars(text.bytes().map(char::from), path);
+        } else {
+            self.chars(text.chars(), path);
+        }
         if text.contains(['%', '+']) {
             self.chars(encoded::percent_decoded(text), path);
         }
     }
 
     fn chars(&mut self, chars: impl Iterator<Item = char>, path: &Path<'_>) {
-        let is_named = path.name().is_some_and(names_a_card);
         scanner::scan(chars, |digits, written| {
-            if is_card(digits, written, is_named) {
+            if is_card(digits, written, || path.names_a_card()) {
                 self.report(digits, path);
             }
         });
@@ -184,14 +194,15 @@ fn has_enough_digits(text: &str) -> bool {
     digits >= DIGITS_MIN
 }
 
-fn is_card(digits: &[u8], written: Written, is_named: bool) -> bool {
+/// `is_named` is asked last: reading a name costs more than all the rest.
+fn is_card(digits: &[u8], written: Written, is_named: impl FnOnce() -> bool) -> bool {
+    let issued = ranges::issued(digits, written);
+    let passes_luhn = ranges::passes_luhn(digits);
     // The same digit throughout is a placeholder; zeros pass the Luhn check.
-    if digits.iter().all(|digit| *digit == digits[0]) {
+    if (issued == Issued::No && !passes_luhn) || digits.iter().all(|digit| *digit == digits[0]) {
         return false;
     }
-    let is_issued = ranges::is_issued(digits, written, is_named);
-    let passes_luhn = ranges::passes_luhn(digits);
-    (is_issued && passes_luhn) || (is_named && (is_issued || passes_luhn))
+    (issued == Issued::Yes && passes_luhn) || is_named()
 }
 
 /// A field name that says that the field holds card numbers: letters and digits compared, case ignored.

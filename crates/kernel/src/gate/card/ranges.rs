@@ -54,27 +54,40 @@ pub(super) enum Written {
     Grouped,
 }
 
-/// The digits are in an issuer's range and have one of its lengths.
-pub(super) fn is_issued(digits: &[u8], written: Written, is_named: bool) -> bool {
-    let Some(first) = digits.get(..6) else { return false };
+/// What an issuer's range and length say of digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Issued {
+    /// No network has such numbers.
+    No,
+    /// A network has, but so have others than networks: a name has to decide.
+    UnderAName,
+    /// A network has.
+    Yes,
+}
+
+/// Whether the digits are in an issuer's range and have one of its lengths.
+pub(super) fn issued(digits: &[u8], written: Written) -> Issued {
+    let Some(first) = digits.get(..6) else { return Issued::No };
     let iin = first.iter().fold(0, |number, digit| number * 10 + u32::from(*digit));
-    RANGES.iter().any(|range| {
-        let is_at_length = range.lengths.contains(&digits.len());
-        let is_doubtful = written == Written::Bare && !is_named && range.named_only.contains(&digits.len());
-        (range.iin.0..=range.iin.1).contains(&iin) && is_at_length && !is_doubtful
+    let is_of =
+        |range: &&Range| (range.iin.0..=range.iin.1).contains(&iin) && range.lengths.contains(&digits.len());
+    let is_doubtful = |range: &Range| written == Written::Bare && range.named_only.contains(&digits.len());
+    let ranges = RANGES.iter().filter(is_of);
+    ranges.fold(Issued::No, |known, range| {
+        if known == Issued::Yes || !is_doubtful(range) { Issued::Yes } else { Issued::UnderAName }
     })
 }
 
 /// ISO/IEC 7812-1, annex B.
 pub(super) fn passes_luhn(digits: &[u8]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(at, digit)| match (at % 2, u32::from(*digit)) {
-            (0, digit) => digit,
-            (_, digit) if digit < 5 => 2 * digit,
-            (_, digit) => 2 * digit - 9,
+    /// Sums of the digits of twice each digit.
+    const TWICE: [u32; 10] = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
+    let pairs = digits.rchunks(2);
+    let sum: u32 = pairs
+        .map(|pair| match *pair {
+            [twice, once] => TWICE[usize::from(twice)] + u32::from(once),
+            [once] => u32::from(once),
+            _ => 0,
         })
         .sum();
     sum.is_multiple_of(10)

@@ -1,14 +1,18 @@
 //! Finds digits that are written like a card number in a stream of characters. Holds a fixed amount of
 //! memory, whatever the text's length.
 //!
-//! Digits form groups; groups joined by one separator each form a chain. Whenever a group ends, the group by
+//! Digits form groups; groups joined by separators of one kind form a chain. Whenever a group ends, the group by
 //! itself and every card-like grouping that ends with it are candidates.
 
+use super::account::Account;
 use super::ranges::Written;
 
 /// Shortest and longest card number (ISO/IEC 7812-1 allows up to 19 digits).
 const DIGITS_MIN: usize = 12;
-const DIGITS_MAX: usize = 19;
+pub(super) const DIGITS_MAX: usize = 19;
+
+/// Room for digits, so that the last ones of a long chain are moved to the front once in a while only.
+const DIGITS_HELD: usize = 4 * DIGITS_MAX;
 
 /// Groups kept of a chain: as many as the longest grouping has.
 const GROUPS_MAX: usize = 5;
@@ -42,9 +46,36 @@ pub(super) fn digit_of(c: char) -> Option<u8> {
     u8::try_from(point - zero).ok()
 }
 
-fn is_separator(c: char) -> bool {
-    matches!(c, ' ' | '-' | '.' | '\u{A0}' | '\u{2010}' | '\u{2011}' | '\u{2013}' | '\u{202F}')
+/// Characters that are not seen stand between digits without parting them: soft hyphen, zero-width characters, marks of
+/// direction, byte order mark.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{FEFF}')
 }
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{3000}')
+}
+
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '_' | '/' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE63}' | '\u{FF0D}')
+}
+
+/// What one more character makes of a joint that began with `first`: spaces, and a dash among spaces. A full stop
+/// joins by itself only, because what follows one and a space is the next sentence.
+fn joint(first: char, next: char) -> Option<char> {
+    match (is_space(first), is_space(next)) {
+        (true, true) => Some(first),
+        (true, false) => is_dash(next).then_some(next),
+        (false, true) => is_dash(first).then_some(first),
+        (false, false) => None,
+    }
+}
+
+/// Characters that may stand between two groups: ` - ` is three, and columns of a table stand further apart.
+const JOINT_MAX: usize = 3;
+
+/// What the first track of a magnetic stripe begins with (ISO/IEC 7813): a letter before the number.
+const TRACK: [char; 2] = ['%', 'B'];
 
 #[derive(Clone, Copy, Default)]
 struct Group {
@@ -54,10 +85,9 @@ struct Group {
 }
 
 /// The last characters of the text, as far as a decision needs them.
-#[derive(Default)]
 struct Scanner {
-    /// The last digits of the chain, oldest first.
-    digits: [u8; DIGITS_MAX],
+    /// The last digits of the chain, oldest first; no fewer than the longest number has.
+    digits: [u8; DIGITS_HELD],
     kept: usize,
     /// The last groups of the chain, oldest first.
     groups: [Group; GROUPS_MAX],
@@ -65,26 +95,34 @@ struct Scanner {
     /// The last two characters before the chain.
     lead: [char; 2],
     /// The chain begins like a grouped IBAN: `DE89 3704 ...`.
-    is_bank_account: bool,
+    account: Option<Account>,
     chain: Chain,
     /// The last two characters.
     last: [char; 2],
 }
 
 /// What is known of the present chain.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Chain {
-    #[default]
     None,
     /// Inside a group.
     Digits,
-    /// After one separator that may join the next group.
-    Joint(char),
+    /// After so many separators that may join the next group, by the one that counts.
+    Joint(char, usize),
 }
 
 /// Calls `found` with the digits (as values 0 to 9) of every candidate.
 pub(super) fn scan(text: impl Iterator<Item = char>, mut found: impl FnMut(&[u8], Written)) {
-    let mut scanner = Scanner::default();
+    let mut scanner = Scanner {
+        digits: [0; DIGITS_HELD],
+        kept: 0,
+        groups: [Group::default(); GROUPS_MAX],
+        count: 0,
+        lead: Default::default(),
+        account: None,
+        chain: Chain::None,
+        last: Default::default(),
+    };
     for c in text {
         scanner.take(c, &mut found);
     }
@@ -93,22 +131,34 @@ pub(super) fn scan(text: impl Iterator<Item = char>, mut found: impl FnMut(&[u8]
 
 impl Scanner {
     fn take(&mut self, c: char, found: &mut impl FnMut(&[u8], Written)) {
+        if !c.is_ascii() && is_unseen(c) {
+            return;
+        }
         match (digit_of(c), self.chain) {
             (Some(digit), Chain::Digits) => self.push(digit),
-            (Some(digit), Chain::Joint(separator)) => {
+            (Some(digit), Chain::Joint(separator, _)) => {
                 self.open(Some(separator));
                 self.push(digit);
             }
             (Some(digit), Chain::None) => {
-                (self.kept, self.count, self.lead, self.is_bank_account) = (0, 0, self.last, false);
+                (self.kept, self.count, self.lead) = (0, 0, self.last);
                 self.open(None);
                 self.push(digit);
             }
             (None, Chain::Digits) => {
                 self.close(c, found);
-                self.chain = if is_separator(c) { Chain::Joint(c) } else { Chain::None };
+                let may_join = is_space(c) || is_dash(c) || c == '.';
+                if may_join {
+                    self.chain = Chain::Joint(c, 1);
+                } else {
+                    self.end(found);
+                }
             }
-            (None, Chain::Joint(_) | Chain::None) => self.chain = Chain::None,
+            (None, Chain::Joint(first, length)) => match joint(first, c).filter(|_| length < JOINT_MAX) {
+                Some(by) => self.chain = Chain::Joint(by, length + 1),
+                None => self.end(found),
+            },
+            (None, Chain::None) => {}
         }
         self.last = [self.last[1], c];
     }
@@ -116,7 +166,10 @@ impl Scanner {
     fn open(&mut self, joined_by: Option<char>) {
         if self.count == 1 && self.groups[0].joined_by.is_none() {
             let is_country = self.lead.iter().all(char::is_ascii_uppercase);
-            self.is_bank_account = is_country && self.groups[0].digits == 2;
+            let is_printed = joined_by.is_some_and(|by| is_space(by) || by == '-');
+            if is_country && is_printed && self.groups[0].digits == 2 {
+                self.account = Some(Account::begin(self.lead, self.tail(2)));
+            }
         }
         if self.count == GROUPS_MAX {
             self.groups.rotate_left(1);
@@ -128,22 +181,39 @@ impl Scanner {
     }
 
     fn push(&mut self, digit: u8) {
-        if self.kept == DIGITS_MAX {
-            self.digits.rotate_left(1);
-            self.kept -= 1;
+        if self.kept == DIGITS_HELD {
+            self.digits.copy_within(DIGITS_HELD - DIGITS_MAX.., 0);
+            self.kept = DIGITS_MAX;
         }
         self.digits[self.kept] = digit;
         self.kept += 1;
         self.groups[self.count - 1].digits += 1;
+        if let Some(account) = &mut self.account {
+            account.push(digit);
+        }
+    }
+
+    /// The chain ended: what was held as part of an account is known to be one, or is a candidate.
+    fn end(&mut self, found: &mut impl FnMut(&[u8], Written)) {
+        self.chain = Chain::None;
+        if let Some(account) = self.account.take() {
+            account.released().for_each(|digits| found(digits, Written::Grouped));
+        }
     }
 
     /// A group ended before `next`.
-    fn close(&self, next: char, found: &mut impl FnMut(&[u8], Written)) {
-        if next.is_alphanumeric() || self.is_bank_account {
+    fn close(&mut self, next: char, found: &mut impl FnMut(&[u8], Written)) {
+        self.candidates(next, found);
+        if let Some(account) = &mut self.account {
+            account.close();
+        }
+    }
+
+    fn candidates(&mut self, next: char, found: &mut impl FnMut(&[u8], Written)) {
+        if next.is_alphanumeric() {
             return;
         }
-        let groups = &self.groups[..self.count];
-        let last = groups[groups.len() - 1];
+        let last = self.groups[self.count - 1];
         // Digits after a decimal point are a fraction.
         if (DIGITS_MIN..=DIGITS_MAX).contains(&last.digits)
             && last.joined_by != Some('.')
@@ -151,15 +221,24 @@ impl Scanner {
         {
             found(self.tail(last.digits), Written::Bare);
         }
+        if self.count < 2 {
+            return;
+        }
         for grouping in GROUPINGS {
-            if self.is_grouped(grouping) && self.may_begin(grouping.len()) {
-                found(self.tail(grouping.iter().sum()), Written::Grouped);
+            if !self.is_grouped(grouping) || !self.may_begin(grouping.len()) {
+                continue;
+            }
+            let digits = tail(&self.digits[..self.kept], grouping.iter().sum());
+            // An account is printed in fours.
+            match self.account.as_mut().filter(|_| grouping.iter().all(|length| *length <= 4)) {
+                Some(account) => account.hold(digits),
+                None => found(digits, Written::Grouped),
             }
         }
     }
 
     fn tail(&self, digits: usize) -> &[u8] {
-        &self.digits[self.kept.saturating_sub(digits)..self.kept]
+        tail(&self.digits[..self.kept], digits)
     }
 
     /// The last groups have these lengths and are joined by one and the same separator.
@@ -173,6 +252,10 @@ impl Scanner {
     /// The last `groups` groups do not begin inside a word: neither a letter nor a longer run is before them.
     fn may_begin(&self, groups: usize) -> bool {
         let first = self.groups[self.count - groups];
-        first.joined_by.is_some() || !self.lead[1].is_alphanumeric()
+        first.joined_by.is_some() || !self.lead[1].is_alphanumeric() || self.lead == TRACK
     }
+}
+
+fn tail(digits: &[u8], count: usize) -> &[u8] {
+    &digits[digits.len().saturating_sub(count)..]
 }

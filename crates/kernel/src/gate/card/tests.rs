@@ -6,6 +6,8 @@ use writ_model::value::Value;
 use super::*;
 use crate::gate::fixtures::envelope;
 
+mod corpus;
+
 const KEY: Key = [9; 32];
 
 fn findings(after: Json) -> Vec<CardFinding> {
@@ -135,6 +137,36 @@ fn what_only_looks_like_a_number_is_left_alone() {
     ] {
         check(text, false);
     }
+}
+
+#[test]
+fn what_stands_before_a_number_hides_it_only_where_it_is_part_of_a_longer_word_or_an_account() {
+    check("AB12-4111111111111111", true);
+    check("AB12/4111 1111 1111 1111", true);
+    check("12/4111111111111111", true);
+    check("see section 12. 4111111111111111", true);
+    check("%B4111111111111111^DOE/JANE^2712101", true);
+    check("B4111111111111111", false);
+}
+
+#[test]
+fn an_account_is_left_alone_only_where_its_own_check_digits_hold() {
+    // 411111...1111 passes the Luhn check; only one pair of check digits makes it an Austrian account.
+    let accounts: Vec<String> = (2..99).map(|check| format!("AT{check:02} 4111 1111 1111 1111")).collect();
+    let missed: Vec<&String> = accounts.iter().filter(|text| !is_found("note", text.as_str())).collect();
+    assert_eq!(missed.len(), 1, "{missed:?}");
+    check(&format!("{} 2026", missed[0]), false);
+    check("AB12-4111-1111-1111-1111, thanks", true);
+}
+
+#[test]
+fn dashes_may_stand_among_spaces_and_unseen_characters_part_nothing() {
+    check("4111 - 1111 - 1111 - 1111", true);
+    check("4111  1111  1111  1111", true);
+    check("4111. 1111. 1111. 1111", false);
+    check("4111    1111    1111    1111", false);
+    check("41111111\u{200B}11111111", true);
+    check("q=4111%C2%A01111%C2%A01111%C2%A01111", true);
 }
 
 #[test]
