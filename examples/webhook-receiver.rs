@@ -79,6 +79,8 @@ async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) ->
         return StatusCode::UNAUTHORIZED;
     }
     match apply(&desk, &headers, signed.id, &body) {
+        // A former owner: it keeps the event, and its successor sends it, too.
+        Ok(Verdict::Fenced { .. }) => StatusCode::CONFLICT,
         Ok(verdict) => {
             println!("{verdict:?} {}", header("ce-id"));
             StatusCode::NO_CONTENT
@@ -93,11 +95,12 @@ async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) ->
 /// The effect and the record of the delivery, in one transaction.
 fn apply(desk: &Desk, headers: &HeaderMap, delivery: &str, body: &[u8]) -> Outcome<Verdict> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
-    let event = Event::from_headers(text)?;
+    let event = Event::from_headers(&text)?;
     let data: Value = serde_json::from_slice(body)?;
     let mut database = desk.database.lock().unwrap_or_else(PoisonError::into_inner);
     let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let arrival = Arrival { delivery, event: &event, epoch: None, now: SystemTime::now() };
+    let epoch = text("writ-epoch").and_then(|epoch| epoch.parse().ok());
+    let arrival = Arrival { delivery, event: &event, epoch, now: SystemTime::now() };
     let verdict = desk.receiver.judge(&transaction, &arrival)?;
     if verdict == Verdict::First {
         let email = data["after"]["email"].as_str();

@@ -30,7 +30,7 @@ pub struct Arrival<'a> {
     pub delivery: &'a str,
     /// The event.
     pub event: &'a Event,
-    /// The engine's epoch, where the delivery says it (`writ-epoch` of a lease).
+    /// The engine's epoch, where the delivery says it (`writ-epoch` of a lease or a webhook).
     pub epoch: Option<u64>,
     /// The receiver's clock.
     pub now: SystemTime,

@@ -102,6 +102,7 @@ impl Template {
         };
         set("idempotency-key", format!("\"{id}\""))?;
         set("webhook-timestamp", seconds.to_string())?;
+        set("writ-epoch", parcel.sender.epoch.0.to_string())?;
         if !self.keys.is_empty() {
             set("webhook-signature", signature::header(&self.keys, &id, seconds, body))?;
         }

@@ -37,7 +37,7 @@ const RETENTION_HOURS_MAX: u32 = 10 * 365 * 24;
 const REPEATABLE: [ChangeType; 2] = [ChangeType::Erasure, ChangeType::Suppression];
 
 /// Written by Writ or by HTTP itself.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "connection",
     "content-length",
     "content-type",
@@ -49,6 +49,7 @@ const RESERVED: [&str; 11] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "writ-epoch",
 ];
 /// Hold credentials, so their values must be references.
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "x-api-key"];

@@ -317,6 +317,7 @@ async fn a_binary_request_is_signed_and_carries_the_attributes_and_the_operators
     assert!(value("host").starts_with("127.0.0.1:"));
     assert_eq!((value("webhook-id"), value("webhook-timestamp")), ("07".repeat(16), "1614265330".into()));
     assert_eq!(value("idempotency-key"), format!("\"{}\"", "07".repeat(16)));
+    assert_eq!(value("writ-epoch"), "1", "so that a former owner is refused");
     let key = signature::Key::parse(KEY).expect("key");
     assert_eq!(value("webhook-signature"), signature::header(&[key], &"07".repeat(16), 1_614_265_330, &body));
 }
