@@ -42,6 +42,7 @@ fn each_date_is_explained() {
         "safe        2026-04-30",
         "policy      2026-04-15",
         "in Europe/Vienna",
+        "extension   2 months, told by 2026-04-30, if complexity",
         "the law has no number",
         "each-recipient",
     ] {
@@ -69,6 +70,7 @@ fn one_json_document_has_the_three_dates() {
         "\"safe_due\":{\"day\":\"2026-04-30\"",
         "\"policy_due\":{\"day\":\"2026-04-15\"",
         "\"confidence\":\"high\"",
+        "\"told_by\":\"2026-04-30\"",
     ] {
         assert!(compact.contains(part), "{part} in {text}");
     }

@@ -3,6 +3,7 @@
 
 mod acts;
 mod calendars;
+mod everything;
 mod files;
 mod properties;
 mod stage;

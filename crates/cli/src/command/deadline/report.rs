@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use writ_statutes::deadline::{Answer, Dated, Moment};
-use writ_statutes::law::{Due, Duty, Law};
+use writ_statutes::law::{Due, Duty, Law, Period};
 use writ_statutes::table::Table;
 use writ_statutes::zone;
 
@@ -42,8 +42,12 @@ pub(super) fn words(duty: &Duty, answer: &Answer<'_>) -> String {
         lines.extend(dated.reasons.iter().map(|reason| format!("              {reason}")));
     }
     lines.extend(answer.acts.iter().map(|act| format!("  act         {act}")));
-    if let Some(by) = answer.extension_by {
-        lines.push(format!("  extension   can be told until {by}"));
+    if let (Some(by), Some(more)) = (answer.extension_by, &row.extension) {
+        let condition = more.condition.as_ref().map(|when| format!(", if {when}")).unwrap_or_default();
+        lines.push(format!(
+            "  extension   {}, told by {by}{condition}",
+            Period { n: more.n, unit: more.unit }
+        ));
     }
     if let Some(to) = &row.recipients {
         lines.push(format!("  recipients  {}", to.who.join(", ")));
@@ -98,7 +102,11 @@ pub(super) fn json(duty: &Duty, answer: &Answer<'_>) -> Value {
         "safe_due": dated(&answer.safe),
         "policy_due": dated(&answer.policy),
         "acts": answer.acts,
-        "extension_by": answer.extension_by.map(|day| day.to_string()),
+        "extension": row.extension.as_ref().map(|more| json!({
+            "n": more.n, "unit": more.unit, "if": more.condition,
+            "told_by": answer.extension_by.map(|day| day.to_string()),
+        })),
+        "pause": row.pause.as_ref().map(|pause| json!({ "rights": pause.rights, "when": pause.when })),
         "warnings": answer.warnings,
     })
 }
