@@ -53,7 +53,7 @@ impl Lane {
             return self.answered_once(turn, &flight, answer, outcomes);
         }
         if verdict.is_whole_rejection() {
-            return self.split(&flight);
+            return self.split(turn, &flight);
         }
         self.note_acknowledged(turn, outcomes);
         let mut first = 0;
@@ -101,11 +101,11 @@ impl Lane {
 
     /// A batch was refused as a whole: its events go again in batches of half the size, until the one that
     /// is to blame is alone. Nothing is charged: the others did nothing wrong.
-    fn split(&mut self, flight: &Flight) {
+    fn split(&mut self, turn: &mut Turn<'_>, flight: &Flight) {
         let half = flight.events() / 2;
         for (line, _) in &flight.members {
             self.backlog.limit_batches(*line, half);
-            self.backlog.land(*line, None);
+            self.land(turn, *line, None);
         }
     }
 
@@ -149,8 +149,7 @@ impl Lane {
                 Outcome::SubscriberGone => break,
             }
         }
-        self.drop_void(turn, part.line);
-        self.backlog.land(part.line, until);
+        self.land(turn, part.line, until);
         self.after_landing(turn, part.line, through);
     }
 

@@ -42,7 +42,7 @@ impl Lane {
             if count > 0 {
                 left.push((line, count));
             } else {
-                self.backlog.land(line, None);
+                self.land(turn, line, None);
                 self.after_landing(turn, line, through);
             }
         }
@@ -127,7 +127,7 @@ impl Lane {
             }
             first += count;
             self.forget_attempt(*line, count - taken, turn.now.moment.since(flight.sent_at));
-            self.backlog.land(*line, None);
+            self.land(turn, *line, None);
             self.after_landing(turn, *line, through);
         }
         self.stop_if_gone(turn, outcomes);

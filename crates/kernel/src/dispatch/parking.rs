@@ -199,7 +199,6 @@ impl Lane {
 
     /// Looks at a line whose attempt ended: a round may be through, a discard may wait.
     pub(super) fn after_landing(&mut self, turn: &mut Turn<'_>, line: Line, through: Option<Offset>) {
-        self.release_held();
         let Line::Subject(subject) = line else { return };
         if self.parked.last(subject).is_none() {
             return;

@@ -58,7 +58,7 @@ impl Lane {
         self.with_breaker(turn, |breaker, now| breaker.record(now, flight.pass, Health::Works));
         for (line, count) in &flight.members {
             self.backlog.front_mut(*line, *count).for_each(|queued| queued.is_suspect = false);
-            self.backlog.land(*line, None);
+            self.land(turn, *line, None);
             self.after_landing(turn, *line, None);
         }
     }

@@ -6,6 +6,7 @@ use writ_model::control::{ControlFact, Voided};
 use writ_model::delivery::SettledAs;
 use writ_model::id::Offset;
 use writ_model::taxonomy::{ChangeType, Operation};
+use writ_model::time::Moment;
 
 use super::backlog::Queued;
 use super::lane::Lane;
@@ -96,8 +97,15 @@ impl Lane {
             || self.backlog.has_voider(line, &first)
     }
 
-    /// The line's attempt has ended, and it is about to land: takes out what is void.
-    pub(super) fn drop_void(&mut self, turn: &mut Turn<'_>, line: Line) {
+    /// The attempt with this line has ended: what is left of it, and is not void, goes on at once, or not before
+    /// `until`; and so do lines that waited for it.
+    pub(super) fn land(&mut self, turn: &mut Turn<'_>, line: Line, until: Option<Moment>) {
+        self.drop_void(turn, line);
+        self.backlog.land(line, until);
+        self.release_held();
+    }
+
+    fn drop_void(&mut self, turn: &mut Turn<'_>, line: Line) {
         let mut voided = self.backlog.take_void(line, 0);
         let first = self.backlog.front_mut(line, 1).next().filter(|_| matches!(line, Line::Event(_)));
         let by = first.and_then(|first| self.held.iter().find(|(_, voider)| voids(voider, &first.item)));
@@ -117,7 +125,7 @@ impl Lane {
     }
 
     /// Lets held events go whose subject has nothing in flight any more.
-    pub(super) fn release_held(&mut self) {
+    fn release_held(&mut self) {
         let held = std::mem::take(&mut self.held);
         for (line, item) in held {
             let is_free = !self.backlog.lines_of(&item).into_iter().any(|line| self.backlog.is_flying(line));

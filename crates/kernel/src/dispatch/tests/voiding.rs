@@ -207,3 +207,35 @@ fn a_replay_sends_what_was_selected() {
     offer(&mut bench, vec![erasure(1, 1), item(2, 1)]);
     assert_eq!(bench.answer_all(&http(200)).concat(), [1, 2], "what comes after an erasure is not void");
 }
+
+#[test]
+fn what_was_looked_for_and_is_absent_is_not_sent_after_an_erasure_came() {
+    let mut bench = bench(Config { probes: true, ..config() });
+    offer(&mut bench, vec![item(1, 1)]);
+    let [(id, _)] = bench.sent()[..] else { panic!("one attempt") };
+    bench.tell(Fact::Answered(id, Answer::Failed(Fault::Timeout)));
+    bench.pass(Duration::from_secs(3600));
+    let probe = bench.effects.iter().find_map(|effect| match effect {
+        Effect::Probe(attempt) => Some(attempt.id),
+        _ => None,
+    });
+    offer(&mut bench, vec![erasure(2, 1)]);
+    bench.tell(Fact::Probed(probe.expect("it is looked for"), writ_model::delivery::Presence::Absent));
+    assert_eq!(bench.answer_all(&http(200)), [[2]]);
+    assert_eq!(settled(&mut bench), [(1, SettledAs::Attempted), (2, SettledAs::Acknowledged)]);
+}
+
+#[test]
+fn a_refused_batch_is_split_without_what_is_void_by_then() {
+    for order in [Order::Subject, Order::Unordered] {
+        let batching = lane::Batching { items_max: 4, ..lane::Batching::default() };
+        let mut bench = bench(Config { order, batching, ..config() });
+        offer(&mut bench, vec![item(1, 1), item(2, 2)]);
+        let [(id, _)] = bench.sent()[..] else { panic!("one batch") };
+        offer(&mut bench, vec![erasure(3, 1), erasure(4, 2)]);
+        bench.tell(Fact::Answered(id, http(422)));
+        let mut sent = bench.answer_all(&http(200)).concat();
+        sent.sort_unstable();
+        assert_eq!(sent, [3, 4], "{order:?}");
+    }
+}
