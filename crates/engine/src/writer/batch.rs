@@ -6,14 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 use writ_kernel::admission::Tally;
 use writ_kernel::gate::Cleared;
-use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
 use writ_model::delivery::AttemptId;
 use writ_model::id::{EventId, KeyHash, Offset, SourceName};
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
-use super::{Admitted, Run};
+use super::{Admitted, Due, Run};
 use crate::error::EngineError;
 
 /// Where a push waits for its answer.
@@ -75,7 +74,7 @@ pub(super) struct Batch {
 pub(crate) struct FromHub {
     pub(super) facts: Vec<ControlFact>,
     /// Their leaves are written at the commit, so that a leaf's time is never older than its commit.
-    pub(super) finished: Vec<Finished>,
+    pub(super) finished: Vec<Due>,
     pub(super) loads: Vec<Deferred>,
     /// Attempts that wait for what was asked before them.
     pub(super) confirms: Vec<AttemptId>,
