@@ -12,7 +12,7 @@ use super::{Committed, Fact, Hub};
 use crate::deliver::{self, Way};
 use crate::metric;
 use crate::payload::{Event, Offering, Stretch};
-use crate::writer::Work;
+use crate::writer::{Due, Known, Work};
 
 /// Final leaves that the writer takes at once; a commit takes what is queued up to a bound of its own.
 const FINALS_AT_ONCE: usize = 256;
@@ -122,7 +122,10 @@ impl Hub {
         let mut finished = Vec::new();
         for effect in std::mem::take(&mut self.settle_effects) {
             match effect {
-                settle::Effect::Final(event) => finished.push(event),
+                settle::Effect::Final(event) => {
+                    let known = self.payloads.get(event.offset).and_then(|event| Known::of(&event));
+                    finished.push(Due { finished: event, known });
+                }
                 settle::Effect::Load { from, limit } => {
                     let journal = std::mem::take(&mut self.journal);
                     self.writer.send(Work::Facts(journal));

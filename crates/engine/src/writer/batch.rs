@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
 use writ_kernel::admission::Tally;
 use writ_kernel::gate::Cleared;
-use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::control::{ControlFact, Covered, IntakeSeen, SourceProgress};
 use writ_model::delivery::AttemptId;
@@ -14,7 +13,7 @@ use writ_model::id::{EventId, KeyHash, Offset, SourceName};
 use writ_model::lineage::Ordinals;
 use writ_store::vault::{NewSubject, Remember, Subject, SubjectKey};
 
-use super::{Admitted, Run, Stored};
+use super::{Admitted, Due, Run, Stored};
 use crate::error::EngineError;
 
 /// Where a push waits for its answer.
@@ -77,7 +76,7 @@ pub(super) struct Batch {
 pub(crate) struct FromHub {
     pub(super) facts: Vec<ControlFact>,
     /// Their leaves are written at the commit, so that a leaf's time is never older than its commit.
-    pub(super) finished: Vec<Finished>,
+    pub(super) finished: Vec<Due>,
     pub(super) loads: Vec<Deferred>,
     /// Attempts that wait for what was asked before them.
     pub(super) confirms: Vec<AttemptId>,

@@ -1,5 +1,7 @@
 //! Final leaves: an event's facts as on its intent, and how it ended at every subscriber.
 
+use std::sync::Arc;
+
 use writ_attest::acks::{Ack, Sealer, Settled};
 use writ_attest::blind::{Deliveries, EventBlinding, EvidenceKey, LinkedCommitment, LinkedIn};
 use writ_attest::leaf::{Attestation, EventFacts, Leaf};
@@ -8,7 +10,7 @@ use writ_kernel::settle::Finished;
 use writ_model::control::{ControlFact, Finalised};
 use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::envelope::ClearHeader;
-use writ_model::id::{Offset, SubscriberName};
+use writ_model::id::{EventId, Generation, Offset, SourceName, SubjectId, SubscriberName};
 use writ_store::vault::Purpose;
 
 use super::batch::Batch;
@@ -17,6 +19,7 @@ use super::failure::{state_failed, vault_failed};
 use super::leaf;
 use crate::error::EngineError;
 use crate::hub::reader::Unreadable;
+use crate::payload::Event;
 
 type SettledAt = (SubscriberName, Acknowledgement);
 
@@ -25,6 +28,36 @@ type SettledAt = (SubscriberName, Acknowledgement);
 pub(super) struct Finals {
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) fact: Option<ControlFact>,
+}
+
+/// An event whose final leaf is due.
+pub(crate) struct Due {
+    pub(crate) finished: Finished,
+    /// What the leaf repeats, where memory had it when the event settled: the ring may have let it go by the time
+    /// that its leaf is written.
+    pub(crate) known: Option<Known>,
+}
+
+/// What a final leaf repeats of its event.
+pub(crate) struct Known {
+    facts: Arc<EventFacts>,
+    source: SourceName,
+    event_id: EventId,
+    subject_id: SubjectId,
+    generation: Generation,
+}
+
+impl Known {
+    /// `None` for an event that was read from disk.
+    pub(crate) fn of(event: &Event) -> Option<Self> {
+        event.intent.as_ref().map(|facts| Self::new(&event.header, Arc::clone(facts)))
+    }
+
+    fn new(header: &ClearHeader, facts: Arc<EventFacts>) -> Self {
+        let ClearHeader { source, event_id, subject_id, generation, .. } = header;
+        let (event_id, subject_id, generation) = (*event_id, *subject_id, *generation);
+        Self { facts, source: source.clone(), event_id, subject_id, generation }
+    }
 }
 
 /// Where records and deliveries are written: memory that every final leaf uses again.
@@ -40,26 +73,28 @@ impl Writer {
     pub(super) fn finals(&mut self, batch: &mut Batch) -> Result<Finals, EngineError> {
         let mut finals = Finals::default();
         let mut offsets = Vec::with_capacity(batch.hub.finished.len());
-        for finished in std::mem::take(&mut batch.hub.finished) {
-            match self.final_leaf(&finished)? {
+        for due in std::mem::take(&mut batch.hub.finished) {
+            match self.final_leaf(&due)? {
                 Ok(Some(leaf)) => {
                     finals.leaves.push(leaf);
-                    offsets.push(finished.offset);
-                    batch.hub.finished.push(finished);
+                    offsets.push(due.finished.offset);
+                    batch.hub.finished.push(due);
                 }
                 Ok(None) => {}
-                Err(Unreadable) => self.carried.finished.push(finished),
+                Err(Unreadable) => self.carried.finished.push(due),
             }
         }
         finals.fact = (!offsets.is_empty()).then_some(ControlFact::Finalised(Finalised { offsets }));
         Ok(finals)
     }
 
-    fn final_leaf(
-        &mut self,
-        finished: &Finished,
-    ) -> Result<Result<Option<Vec<u8>>, Unreadable>, EngineError> {
-        let (header, facts) = match self.intent_of(finished.offset) {
+    fn final_leaf(&mut self, due: &Due) -> Result<Result<Option<Vec<u8>>, Unreadable>, EngineError> {
+        let finished = &due.finished;
+        let read = match &due.known {
+            Some(_) => Ok(None),
+            None => self.intent_of(finished.offset),
+        };
+        let known = match read.as_ref().map(|read| due.known.as_ref().or(read.as_ref())) {
             Ok(Some(known)) => known,
             Ok(None) => {
                 tracing::error!(
@@ -68,10 +103,10 @@ impl Writer {
                 );
                 return Ok(Ok(None));
             }
-            Err(unreadable) => return Ok(Err(unreadable)),
+            Err(unreadable) => return Ok(Err(*unreadable)),
         };
         let settled = self.settled(finished)?;
-        let linked = self.linked(&settled, &header, &facts)?;
+        let linked = self.linked(&settled, known)?;
         let subscriber_ack_set = self.scratch.sealer.seal(settled.iter().map(ack));
         let subscriber_ack_set = subscriber_ack_set.map_err(|error| leaf::unwritable(&error))?;
         let at = self.stamp();
@@ -82,17 +117,19 @@ impl Writer {
             timestamp: leaf::time(at),
             chain_of_custody: vec![leaf::own_step("settled", at)],
             time_anchor: None,
-            facts,
+            facts: known.facts.as_ref().clone(),
         };
         let bytes = leaf::bytes(&Leaf::Attestation(Box::new(attestation)))?;
         Ok(Ok(Some(self.scratch.sealer.join(&bytes))))
     }
 
     /// What final leaves repeat: from memory, else from the log.
-    fn intent_of(&mut self, offset: Offset) -> Result<Option<(ClearHeader, EventFacts)>, Unreadable> {
-        let recent = self.payloads.get(offset);
-        let known = recent.and_then(|event| Some((event.header.clone(), event.intent.as_deref()?.clone())));
-        known.map_or_else(|| self.sweep.intent(offset), |known| Ok(Some(known)))
+    fn intent_of(&mut self, offset: Offset) -> Result<Option<Known>, Unreadable> {
+        if let Some(known) = self.payloads.get(offset).and_then(|event| Known::of(&event)) {
+            return Ok(Some(known));
+        }
+        let read = self.sweep.intent(offset)?;
+        Ok(read.map(|(header, facts)| Known::new(&header, Arc::new(facts))))
     }
 
     /// How the event ended at each subscriber: at those it is routed to, and at those that settled it in an
@@ -127,16 +164,15 @@ impl Writer {
     fn linked(
         &mut self,
         settled: &[SettledAt],
-        header: &ClearHeader,
-        facts: &EventFacts,
+        known: &Known,
     ) -> Result<Option<LinkedCommitment>, EngineError> {
-        let key = self.vault().key(header.subject_id, header.generation, Purpose::Evidence);
+        let Known { facts, source, event_id, subject_id, generation } = known;
+        let key = self.vault().key(*subject_id, *generation, Purpose::Evidence);
         let Some(key) = key.map_err(|error| vault_failed(&error))? else { return Ok(None) };
         let Self { scratch: Scratch { deliveries, .. }, delivery_key, origin, .. } = self;
         deliveries.begin();
         for (subscriber, how) in settled {
-            let (source, id) = (&header.source, header.event_id);
-            let id = delivery_key.delivery_id(subscriber, source, id, header.generation);
+            let id = delivery_key.delivery_id(subscriber, source, *event_id, *generation);
             deliveries.push(subscriber.as_str(), &id.0, how.answer_sha256.as_ref().map(|digest| &digest.0));
         }
         let linked = deliveries.finish().map_err(|error| leaf::unwritable(&error))?;

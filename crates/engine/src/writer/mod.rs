@@ -27,7 +27,6 @@ use base64::Engine as _;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use writ_kernel::admission::StaleRule;
 use writ_kernel::dispatch::LaneId;
-use writ_kernel::settle::Finished;
 use writ_model::change::Change;
 use writ_model::code;
 use writ_model::control::{ControlFact, SourceProgress};
@@ -42,7 +41,7 @@ use crate::error::EngineError;
 
 pub(crate) use batch::FromHub;
 pub(crate) use commit::Writer;
-pub(crate) use finals::Scratch;
+pub(crate) use finals::{Due, Known, Scratch};
 pub(crate) use retire::Pins;
 pub(crate) use taken::Taken;
 
@@ -114,7 +113,7 @@ pub(crate) struct Run {
 pub(crate) enum Work {
     Changes(Submission, Option<Run>),
     Facts(Vec<ControlFact>),
-    Finals(Vec<Finished>),
+    Finals(Vec<Due>),
     /// Tell the follower to load open events once everything before this is committed.
     Load {
         from: Offset,

@@ -7,6 +7,7 @@ use std::sync::mpsc::Receiver;
 
 use serde_json::json;
 use writ_kernel::route::Router;
+use writ_kernel::settle::Finished;
 use writ_model::change::RowChange;
 use writ_model::control::{Cursor, SettledBatch};
 use writ_model::delivery::{Acknowledgement, SettledAs};
@@ -317,7 +318,7 @@ fn a_final_leaf_names_a_subscriber_that_settled_the_event_and_is_not_configured_
     bench.writer.began = end;
     let (offset, event_id, intent_index) = (event.offset, event.header.event_id, event.intent_index);
     let finished = Finished { offset, event_id, intent_index, acknowledgements: Vec::new() };
-    bench.work(Work::Finals(vec![finished]));
+    bench.work(Work::Finals(vec![Due { finished, known: None }]));
     let acks = bench.records().into_iter().filter_map(|record| match record {
         Record::Leaf(_, _, bytes) => Some(writ_attest::acks::split(&bytes).1.concat()),
         Record::Event(_) | Record::Fact(..) => None,

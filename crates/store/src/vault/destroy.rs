@@ -85,6 +85,7 @@ impl FjallVault {
         generation: Generation,
         purposes: &[Purpose],
     ) -> Result<(), VaultError> {
+        self.recent.forget();
         let Some(place) = self.place(subject)? else { return Ok(()) };
         let Some(mut record) = self.record(&place)? else { return Ok(()) };
         if !record.forget(generation, purposes) {

@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::kek::Keks;
 use super::kek_file::{self, KekFile};
 use super::master::Master;
+use super::recent::Recent;
 use super::record::Record;
 use super::secrets::TenantSecrets;
 use super::wrap::random;
@@ -56,6 +57,7 @@ pub struct FjallVault {
     pub(super) kek_file: KekFile,
     pub(super) keks: Keks,
     pub(super) rotation: Option<Rotation>,
+    pub(super) recent: Recent,
     secrets: TenantSecrets,
     remembered: Offset,
 }
@@ -88,7 +90,8 @@ impl FjallVault {
         let keks = if meta(READY)?.is_some() { kek_file.read()? } else { first_keks(&pairs, &kek_file)? };
         let remembered = meta(REMEMBERED)?.map_or(Ok(Offset::ZERO), |bytes| read_offset(&bytes))?;
         let rotation = Rotation::read(&pairs)?;
-        let mut vault = Self { pairs, kek_file, keks, rotation, secrets, remembered };
+        let recent = Recent::default();
+        let mut vault = Self { pairs, kek_file, keks, rotation, recent, secrets, remembered };
         vault.finish_rotation()?;
         Ok(vault)
     }
@@ -112,7 +115,12 @@ impl FjallVault {
 
 impl Vault for FjallVault {
     fn find(&self, key_hash: KeyHash) -> Result<Option<Subject>, VaultError> {
-        self.record(&key_hash.0)?.map(|record| record.to_subject(&self.keks)).transpose()
+        let Some(record) = self.record(&key_hash.0)? else { return Ok(None) };
+        let subject = record.to_subject(&self.keks)?;
+        if let Some(key) = &subject.evidence {
+            self.recent.keep(subject.subject_id, subject.generation, key);
+        }
+        Ok(Some(subject))
     }
 
     fn locate(&self, subject_id: SubjectId) -> Result<Option<KeyHash>, VaultError> {
@@ -131,13 +139,18 @@ impl Vault for FjallVault {
         generation: Generation,
         purpose: Purpose,
     ) -> Result<Option<SubjectKey>, VaultError> {
+        if purpose == Purpose::Evidence
+            && let Some(key) = self.recent.get(subject, generation)
+        {
+            return Ok(Some(key));
+        }
         let Some(place) = self.place(subject)? else { return Ok(None) };
         let Some(record) = self.record(&place)? else { return Ok(None) };
         record.key(&self.keks, generation, purpose)
     }
 
     fn create(&mut self, subjects: &[NewSubject]) -> Result<(), VaultError> {
-        let mut batch = Batch::default();
+        let (mut batch, mut added) = (Batch::default(), Vec::new());
         for new in subjects {
             let taken = match batch.change(SUBJECTS, &new.key_hash.0) {
                 Some(Some(bytes)) => Some(Record::from_bytes(bytes)?),
@@ -150,8 +163,11 @@ impl Vault for FjallVault {
             }
             batch.put(SUBJECTS, new.key_hash.0.to_vec(), Record::new(new, &self.keks)?.encode_to_vec());
             batch.put(INDEX, new.subject_id.0.to_vec(), new.key_hash.0.to_vec());
+            added.push(new);
         }
-        self.pairs.write(batch, Durability::Synced).map_err(VaultError::when("create subjects"))
+        self.pairs.write(batch, Durability::Synced).map_err(VaultError::when("create subjects"))?;
+        added.into_iter().for_each(|new| self.recent.keep(new.subject_id, Generation::FIRST, &new.evidence));
+        Ok(())
     }
 
     fn remember(&mut self, changes: &[Remember], through: Offset) -> Result<(), VaultError> {

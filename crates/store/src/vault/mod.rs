@@ -13,6 +13,7 @@ mod kek;
 mod kek_file;
 mod master;
 mod memory;
+mod recent;
 mod record;
 mod secrets;
 mod wrap;

@@ -48,6 +48,18 @@ fn destroy_all(vault: &mut FjallVault, number: u32) {
 }
 
 #[test]
+fn a_key_that_was_in_use_a_moment_ago_is_gone_when_it_is_destroyed() {
+    let root = tempfile::tempdir().unwrap();
+    let mut vault = open(root.path());
+    vault.create(&[subject(1)]).unwrap();
+    drop(vault.find(key_hash(1)).unwrap());
+    let key = |vault: &FjallVault| vault.key(subject(1).subject_id, Generation::FIRST, Purpose::Evidence);
+    assert_eq!(key(&vault).unwrap().map(|key| key.0), Some(subject(1).evidence.0));
+    destroy_all(&mut vault, 1);
+    assert!(key(&vault).unwrap().is_none());
+}
+
+#[test]
 fn yesterdays_copy_with_todays_kek_file_opens_no_destroyed_key() {
     let root = tempfile::tempdir().unwrap();
     let (present, copy) = (root.path().join("vault"), root.path().join("copy"));
