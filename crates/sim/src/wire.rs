@@ -75,12 +75,12 @@ impl World {
         let taken = reaction.processed.iter().take_while(|done| **done).count();
         let takes_all = taken > 0 && taken == judged.len();
         let course = match reaction.answer {
+            // A look may find its way however the receiver is: else nobody could tell why it waits.
+            _ if way == Way::Look && self.chance.percent(LOOKS_THROUGH) => Course::Whole,
             Answer::Failed(Fault::AnswerBroken) => Course::Lost(Fault::AnswerBroken),
             Answer::Failed(Fault::Timeout) if self.chance.percent(HANGS_AND_TAKES) => {
                 Course::Lost(Fault::Timeout)
             }
-            // A look may find its way however the receiver is: else nobody could tell why it waits.
-            _ if way == Way::Look && self.chance.percent(LOOKS_THROUGH) => Course::Whole,
             // Nobody comes for what is sent.
             Answer::Failed(Fault::NotTaken) => Course::Never(Answer::Failed(Fault::Connect)),
             Answer::Http(HttpAnswer { status: 200..=299, .. }) if judged.is_empty() => Course::Whole,
@@ -224,17 +224,18 @@ impl World {
 
     /// What took effect does so once. Excused is what no mechanism of the kind promises: who forgets may be made
     /// to repeat by an operator, and who remembers a key for a time by a restart or a pause that outlasts it; a
-    /// look says nothing of what another owner sends after it.
+    /// look says nothing of what another owner sends after it, and is not taken for what a replay, ahead of its
+    /// live lane, has sent.
     fn effects(&mut self, taken: &Taken, from: From) -> Result<(), String> {
         let From { subscriber, is_replay, owner, interruptions } = from;
         for (item, _) in taken.iter().filter(|(_, is_new)| *is_new) {
-            let before = self.truth.effects.insert(item.id, interruptions);
+            let before = self.truth.effects.insert(item.id, (interruptions, is_replay));
             let is_parked = self.truth.parked.contains(&(subscriber, item.offset));
-            let was_interrupted = before.is_some_and(|before| before != interruptions);
+            let was_interrupted = before.is_some_and(|(before, _)| before != interruptions);
             let is_excused = match self.options.kind(subscriber) {
                 Kind::Plain | Kind::Keyed => is_replay || is_parked || was_interrupted,
                 Kind::Transactional | Kind::TwoPhase => is_replay || is_parked,
-                Kind::Probed => self.truth.takeovers > 0,
+                Kind::Probed => self.truth.takeovers > 0 || before.is_some_and(|(_, by_replay)| by_replay),
             };
             if before.is_some() && !is_excused {
                 return Err(format!("the event at {} took effect twice at s{subscriber}", item.offset));

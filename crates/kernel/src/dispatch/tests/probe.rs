@@ -95,9 +95,9 @@ fn after_a_restart_everything_that_may_have_been_attempted_is_looked_for() {
 fn a_replay_under_the_same_ids_looks_first_where_one_effect_is_promised() {
     let promise = |guarantee| Promise { guarantee, mechanism: Some(Mechanism::Probe) };
     let replayed = |guarantee, ids| {
-        let promises = ChangeType::ALL.iter().fold(Promises::default(), |promises, each| {
-            promises.with(*each, promise(guarantee))
-        });
+        let promises = ChangeType::ALL
+            .iter()
+            .fold(Promises::default(), |promises, each| promises.with(*each, promise(guarantee)));
         let mut bench = bench(Config { promises, ..probing() });
         let now = bench.clock();
         let order = Order::new(ReplayOrder { ids, ..given("replay-3", 1, 2) });
