@@ -224,18 +224,18 @@ impl World {
 
     /// What took effect does so once. Excused is what no mechanism of the kind promises: who forgets may be made
     /// to repeat by an operator, and who remembers a key for a time by a restart or a pause that outlasts it; a
-    /// look says nothing of what another owner sends after it, and is not taken for what a replay, ahead of its
-    /// live lane, has sent.
+    /// look says nothing of what another owner sends after it, nor of what the live lane sends beside a replay.
     fn effects(&mut self, taken: &Taken, from: From) -> Result<(), String> {
         let From { subscriber, is_replay, owner, interruptions } = from;
         for (item, _) in taken.iter().filter(|(_, is_new)| *is_new) {
             let before = self.truth.effects.insert(item.id, (interruptions, is_replay));
             let is_parked = self.truth.parked.contains(&(subscriber, item.offset));
-            let was_interrupted = before.is_some_and(|(before, _)| before != interruptions);
+            let (was_interrupted, was_replayed) =
+                before.map_or((false, false), |(before, by_replay)| (before != interruptions, by_replay));
             let is_excused = match self.options.kind(subscriber) {
-                Kind::Plain | Kind::Keyed => is_replay || is_parked || was_interrupted,
-                Kind::Transactional | Kind::TwoPhase => is_replay || is_parked,
-                Kind::Probed => self.truth.takeovers > 0 || before.is_some_and(|(_, by_replay)| by_replay),
+                Kind::Plain | Kind::Keyed => is_replay || was_replayed || is_parked || was_interrupted,
+                Kind::Transactional | Kind::TwoPhase => is_replay || was_replayed || is_parked,
+                Kind::Probed => self.truth.takeovers > 0 || was_replayed || (is_replay && !item.is_first),
             };
             if before.is_some() && !is_excused {
                 return Err(format!("the event at {} took effect twice at s{subscriber}", item.offset));
@@ -334,6 +334,7 @@ impl World {
                 offset: delivery.offset(),
                 subject: event.subject(),
                 is_refused: self.receivers[subscriber].refuses(&[event.number()]),
+                is_first: delivery.number() == 1,
             })
         };
         attempt.deliveries.iter().filter_map(item).collect()
