@@ -57,7 +57,7 @@ pub enum Bug {
     SelectionForgotten,
     /// Segments leave the log although a subscriber has not settled them.
     CursorNotKept,
-    /// Segments leave the log although what is derived from them would not survive a power cut.
+    /// Segments leave the log although what is derived from them was never made durable.
     UnsyncedDropped,
     /// What was judged before a hold or a replay was committed is dropped all the same.
     PinIgnored,

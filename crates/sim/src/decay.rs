@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use writ_store::disk::{Disk, SimDisk};
-use writ_store::log::{Log, Options, Record, SegmentLog};
+use writ_store::log::{Log, Record, SegmentLog};
 
-use crate::tape::{DIR, Tape};
+use crate::tape::{DIR, Tape, options};
 use crate::world::World;
 
 /// Flips one bit of one segment and reads everything again. The last thing that happens to a world.
@@ -22,7 +22,7 @@ pub(crate) fn check(world: &mut World) -> Result<(), String> {
     // Lets go of the log's lock.
     world.tape = Tape::open(&SimDisk::new(), 0).map_err(|error| error.to_string())?;
     world.disk.flip(&path, bit);
-    let Ok(opened) = SegmentLog::open(Arc::new(world.disk.clone()), Path::new(DIR), Options::default())
+    let Ok(opened) = SegmentLog::open(Arc::new(world.disk.clone()), Path::new(DIR), options(world.seed))
     else {
         return Ok(());
     };

@@ -92,7 +92,9 @@ impl World {
         if has_heard && (self.is_quiet || !self.chance.percent(AGAIN)) {
             return Ok(());
         }
-        let wait = self.chance.millis(300, 2_000);
+        // An impatient producer sends again before anything has caught up.
+        let longest = if self.chance.percent(50) { 40 } else { 2_000 };
+        let wait = self.chance.millis(2, longest);
         self.plan(wait, Happening::Push(number));
         let change = self.desk.pushes[number].change.clone();
         let told = self.admit_push(&change)?;

@@ -47,6 +47,8 @@ pub(crate) struct Item {
     pub(crate) offset: Offset,
     pub(crate) subject: SubjectId,
     pub(crate) is_refused: bool,
+    /// Its first attempt by this lane.
+    pub(crate) is_first: bool,
 }
 
 /// A row of the inbox.

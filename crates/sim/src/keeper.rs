@@ -30,6 +30,8 @@ pub(crate) struct Keeper {
     pub(crate) pinned: Offset,
     /// Rows of everything below are forgotten.
     forgotten: Offset,
+    /// The writer has been told, and has not come to it: it takes one at a time, in order.
+    is_told: bool,
 }
 
 fn failed(error: StateError) -> String {
@@ -44,7 +46,8 @@ pub(crate) fn is_pin(fact: &ControlFact) -> bool {
 impl World {
     /// Judges the log's beginning; what may go goes to the writer.
     pub(crate) fn judge_segments(&mut self) -> Result<(), String> {
-        if self.options.keep_ms == 0 || self.state.truncated().map_err(failed)? > self.tape.start() {
+        let is_off = self.options.keep_ms == 0 || self.keeper.is_told;
+        if is_off || self.state.truncated().map_err(failed)? > self.tape.start() {
             return Ok(());
         }
         let as_of = self.state.applied();
@@ -63,7 +66,9 @@ impl World {
         let before = truncation(judged.iter().map(|(segment, why)| (segment, why.as_slice())));
         let Some(before) = before.filter(|before| *before > self.tape.start()) else { return Ok(()) };
         self.check_classes(before)?;
-        let wait = self.chance.millis(0, 30);
+        // The writer may be busy with much else.
+        let wait = self.chance.millis(0, 800);
+        self.keeper.is_told = true;
         self.plan(wait, Happening::Retire { before, as_of });
         Ok(())
     }
@@ -127,6 +132,7 @@ impl World {
 
     /// The writer journals it, unless it has taken in since what may need the log.
     pub(crate) fn retire(&mut self, before: Offset, as_of: Offset) {
+        self.keeper.is_told = false;
         let is_pending = self.hub.facts.iter().any(is_pin);
         let is_known = !is_pending && self.keeper.pinned <= as_of;
         if is_known || self.bug == Some(Bug::PinIgnored) {

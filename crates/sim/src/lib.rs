@@ -1,5 +1,6 @@
 //! Does it hold when everything fails? A deterministic world around the kernel's machines and the real log:
-//! virtual time, a disk that crashes, subscribers that throttle, hang, lie and vanish.
+//! virtual time, a disk that crashes, subscribers that throttle, hang, lie and vanish, and a process that goes on
+//! although another has taken over from it.
 //!
 //! One run has two phases: faults on, with the invariants checked at every step; then faults off, everything
 //! settles, and the oracle compares what the world knows with what the log says. The same seed gives the
@@ -10,6 +11,7 @@
 //! What stands in for the engine (`writer/`, `shell.rs`, `recovery.rs`) does as the engine does, without threads.
 
 mod agenda;
+mod branches;
 mod bug;
 mod chance;
 mod crash;

@@ -116,7 +116,7 @@ impl Options {
             // Drawn last, so that committed seeds draw the rest as they did.
             order: *chance.pick(&ORDERS).unwrap_or(&Order::Subject),
             rate: chance.between(0, 1) * chance.between(1, 5),
-            keep_ms: chance.between(0, 1) * chance.between(50, 4_000),
+            keep_ms: chance.between(0, 1) * chance.between(50, 2_000),
             rules: chance.percent(30),
             kinds: Vec::new(),
             weights,

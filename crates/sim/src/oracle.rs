@@ -7,9 +7,9 @@ use crate::world::World;
 /// Everything that must be true when nothing is left to do.
 pub(crate) fn check(world: &World) -> Result<(), String> {
     check_source(world)?;
+    check_branches(world)?;
     check_deliveries(world)?;
     check_finals(world)?;
-    check_branches(world)?;
     world.check_replays()?;
     world.check_desk()
 }

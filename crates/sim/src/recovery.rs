@@ -72,7 +72,7 @@ impl World {
     /// Applies to the state what it lacks; now and then makes it durable.
     pub(crate) fn follow(&mut self) -> Result<(), String> {
         self.catch_up_state()?;
-        if self.chance.percent(10) {
+        if self.chance.percent(10) && self.bug != Some(Bug::UnsyncedDropped) {
             self.state.sync().map_err(|error| error.to_string())?;
             self.vault.sync().map_err(|error| error.to_string())?;
             self.keeper.durable = self.state.applied().min(self.vault.remembered());

@@ -14,6 +14,11 @@ pub(crate) const DIR: &str = "/sim/log";
 /// What one read of the whole tape asks for at a time.
 const READ_BYTES: usize = 1 << 20;
 
+/// Small segments, so that a world fills several.
+pub(crate) fn options(seed: u64) -> Options {
+    Options { segment_bytes: 24 << 10, index_bytes: 2 << 10, salts: Salts::Seeded(seed) }
+}
+
 pub(crate) struct Tape {
     log: SegmentLog,
     epoch: Epoch,
@@ -23,8 +28,7 @@ pub(crate) struct Tape {
 impl Tape {
     pub(crate) fn open(disk: &SimDisk, seed: u64) -> Result<Self, ReadError> {
         let mount = Mount::new(disk);
-        let options = Options { segment_bytes: 48 << 10, index_bytes: 2 << 10, salts: Salts::Seeded(seed) };
-        let opened = SegmentLog::open(Arc::new(mount.clone()), Path::new(DIR), options)?;
+        let opened = SegmentLog::open(Arc::new(mount.clone()), Path::new(DIR), options(seed))?;
         Ok(Self { log: opened.log, epoch: opened.recovery.epoch, mount })
     }
 

@@ -22,9 +22,9 @@ pub(crate) struct Truth {
     /// What each subscriber has processed from its live lane, and in what order, by subject.
     pub(crate) live: BTreeSet<(usize, Offset)>,
     pub(crate) order: BTreeMap<(usize, SubjectId), Vec<Offset>>,
-    /// Which deliveries took effect at receivers that remember, and how often their memory was put to the test
-    /// by then.
-    pub(crate) effects: BTreeMap<DeliveryId, u64>,
+    /// Which deliveries took effect at receivers that remember, how often their memory was put to the test by
+    /// then, and whether a replay brought it about.
+    pub(crate) effects: BTreeMap<DeliveryId, (u64, bool)>,
     /// How often an operator paused each subscriber.
     pub(crate) pauses: BTreeMap<usize, u64>,
     /// The newest owner whose request a receiver that keeps owners apart has taken.

@@ -1,8 +1,8 @@
 //! Requests to receivers that remember: when each arrives, what it brings about there, and what the sender hears
-//! of it. Also what must hold of it: one effect, no request of a former owner, no branch ended against the journal.
+//! of it. Also what must hold of it: one effect, and no request of a former owner after one of a later.
 
-use writ_kernel::dispatch::{Attempt, Fact, LaneId};
-use writ_model::delivery::{Answer, Branch, Fault, HttpAnswer, Presence, Resolution, Verdict};
+use writ_kernel::dispatch::{Attempt, Fact};
+use writ_model::delivery::{Answer, Branch, Fault, HttpAnswer, Presence};
 use writ_model::id::{Epoch, Offset};
 use writ_model::time::Moment;
 
@@ -46,19 +46,19 @@ pub(crate) struct Call {
 
 /// Who sends to whom, and in what circumstances.
 #[derive(Debug, Clone, Copy)]
-struct From {
-    subscriber: usize,
-    owner: Epoch,
-    is_replay: bool,
+pub(crate) struct From {
+    pub(crate) subscriber: usize,
+    pub(crate) owner: Epoch,
+    pub(crate) is_replay: bool,
     /// How often what is remembered was put to the test by then.
-    interruptions: u64,
+    pub(crate) interruptions: u64,
 }
 
 /// Percent of requests to a receiver that hangs which it takes all the same.
 const HANGS_AND_TAKES: u64 = 50;
 
 /// Percent of looks that see something whatever else is wrong.
-const LOOKS_THROUGH: u64 = 10;
+pub(crate) const LOOKS_THROUGH: u64 = 10;
 
 /// Percent of requests that still arrive when nobody waits for their answer any more.
 const ARRIVES_LATE: u64 = 40;
@@ -75,12 +75,12 @@ impl World {
         let taken = reaction.processed.iter().take_while(|done| **done).count();
         let takes_all = taken > 0 && taken == judged.len();
         let course = match reaction.answer {
+            // A look may find its way however the receiver is: else nobody could tell why it waits.
+            _ if way == Way::Look && self.chance.percent(LOOKS_THROUGH) => Course::Whole,
             Answer::Failed(Fault::AnswerBroken) => Course::Lost(Fault::AnswerBroken),
             Answer::Failed(Fault::Timeout) if self.chance.percent(HANGS_AND_TAKES) => {
                 Course::Lost(Fault::Timeout)
             }
-            // A look may find its way however the receiver is: else nobody could tell why it waits.
-            _ if way == Way::Look && self.chance.percent(LOOKS_THROUGH) => Course::Whole,
             // Nobody comes for what is sent.
             Answer::Failed(Fault::NotTaken) => Course::Never(Answer::Failed(Fault::Connect)),
             Answer::Http(HttpAnswer { status: 200..=299, .. }) if judged.is_empty() => Course::Whole,
@@ -224,17 +224,18 @@ impl World {
 
     /// What took effect does so once. Excused is what no mechanism of the kind promises: who forgets may be made
     /// to repeat by an operator, and who remembers a key for a time by a restart or a pause that outlasts it; a
-    /// look says nothing of what another owner sends after it.
-    fn effects(&mut self, taken: &Taken, from: From) -> Result<(), String> {
+    /// look says nothing of what another owner sends after it, nor of what the live lane sends beside a replay.
+    pub(crate) fn effects(&mut self, taken: &Taken, from: From) -> Result<(), String> {
         let From { subscriber, is_replay, owner, interruptions } = from;
         for (item, _) in taken.iter().filter(|(_, is_new)| *is_new) {
-            let before = self.truth.effects.insert(item.id, interruptions);
+            let before = self.truth.effects.insert(item.id, (interruptions, is_replay));
             let is_parked = self.truth.parked.contains(&(subscriber, item.offset));
-            let was_interrupted = before.is_some_and(|before| before != interruptions);
+            let (was_interrupted, was_replayed) =
+                before.map_or((false, false), |(before, by_replay)| (before != interruptions, by_replay));
             let is_excused = match self.options.kind(subscriber) {
-                Kind::Plain | Kind::Keyed => is_replay || is_parked || was_interrupted,
-                Kind::Transactional | Kind::TwoPhase => is_replay || is_parked,
-                Kind::Probed => self.truth.takeovers > 0,
+                Kind::Plain | Kind::Keyed => is_replay || was_replayed || is_parked || was_interrupted,
+                Kind::Transactional | Kind::TwoPhase => is_replay || was_replayed || is_parked,
+                Kind::Probed => self.truth.takeovers > 0 || was_replayed || (is_replay && !item.is_first),
             };
             if before.is_some() && !is_excused {
                 return Err(format!("the event at {} took effect twice at s{subscriber}", item.offset));
@@ -249,80 +250,8 @@ impl World {
 
     /// Which process it is that sends, and how often an operator paused the lane: what a receiver's memory need not
     /// outlast.
-    fn interruptions(&self, subscriber: usize) -> u64 {
+    pub(crate) fn interruptions(&self, subscriber: usize) -> u64 {
         self.acting.0 + self.truth.pauses.get(&subscriber).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn list_branches(&mut self, lane: LaneId) {
-        let (is_reached, wait) = self.reaches(lane);
-        self.plan(wait, Happening::List { lane, is_reached });
-    }
-
-    pub(crate) fn serve_list(&mut self, lane: LaneId, is_reached: bool) {
-        let subscriber = self.subscriber_of(lane);
-        let found = match self.bug {
-            _ if !is_reached => Err(Fault::Connect),
-            Some(Bug::OrphansLeft) => Ok(Vec::new()),
-            _ => Ok(self.inboxes[subscriber].branches()),
-        };
-        self.facts.push_back(Fact::Branches(lane, found));
-    }
-
-    pub(crate) fn tell(&mut self, lane: LaneId, branch: Branch, verdict: Verdict) {
-        let (is_reached, wait) = self.reaches(lane);
-        self.plan(wait, Happening::Verdict { lane, branch, verdict, is_reached });
-    }
-
-    pub(crate) fn serve_verdict(
-        &mut self,
-        lane: LaneId,
-        branch: Branch,
-        verdict: Verdict,
-        is_reached: bool,
-    ) -> Result<(), String> {
-        let resolution = if is_reached {
-            let ended = self.end_branch(lane, branch, verdict)?;
-            // Now and then the answer is lost.
-            let noise = self.receivers[self.subscriber_of(lane)].noise;
-            if self.chance.percent(noise) { Resolution::Failed(Fault::AnswerBroken) } else { ended }
-        } else {
-            Resolution::Failed(Fault::Connect)
-        };
-        let wait = self.chance.millis(0, 20);
-        self.plan(wait, Happening::Resolved { lane, branch, resolution });
-        Ok(())
-    }
-
-    /// The journal's word stands: what it decided is committed, and nothing else is.
-    fn end_branch(&mut self, lane: LaneId, branch: Branch, verdict: Verdict) -> Result<Resolution, String> {
-        let subscriber = usize::from(lane.0);
-        let name = self.names[subscriber].to_string();
-        let (resolution, taken) = self.inboxes[subscriber].resolve(branch, verdict, self.now.moment);
-        let is_decided = self.reference.decided.contains(&(name, branch));
-        match (verdict, resolution) {
-            (Verdict::Commit, Resolution::Done) if !is_decided => {
-                return Err(format!("{branch:?} was committed at s{subscriber}, and no journal decided it"));
-            }
-            (Verdict::RollBack, Resolution::Done) if is_decided => {
-                return Err(format!(
-                    "{branch:?} was rolled back at s{subscriber}, and the journal decided it"
-                ));
-            }
-            _ => {}
-        }
-        let interruptions = self.interruptions(subscriber);
-        self.effects(&taken, From { subscriber, is_replay: false, owner: branch.epoch, interruptions })?;
-        Ok(resolution)
-    }
-
-    fn reaches(&mut self, lane: LaneId) -> (bool, std::time::Duration) {
-        let subscriber = self.subscriber_of(lane);
-        let reaction = self.receivers[subscriber].react(&mut self.chance, &[]);
-        let is_reached = matches!(
-            reaction.answer,
-            Answer::Http(HttpAnswer { status: 200..=299, .. }) | Answer::Failed(Fault::AnswerBroken)
-        );
-        (is_reached || self.chance.percent(LOOKS_THROUGH), reaction.after)
     }
 
     fn items(&self, attempt: &Attempt, subscriber: usize) -> Vec<Item> {
@@ -333,6 +262,7 @@ impl World {
                 offset: delivery.offset(),
                 subject: event.subject(),
                 is_refused: self.receivers[subscriber].refuses(&[event.number()]),
+                is_first: delivery.number() == 1,
             })
         };
         attempt.deliveries.iter().filter_map(item).collect()

@@ -7,6 +7,7 @@ mod adr;
 mod changelog;
 mod codes;
 mod connectors;
+mod defects;
 mod disclosure;
 mod documents;
 mod edges;
@@ -60,6 +61,7 @@ const FILE_CHECKS: &[fn(&Tree) -> Vec<Finding>] = &[
     changelog::check,
     codes::check,
     connectors::check,
+    defects::check,
     disclosure::check,
     documents::check,
     lengths::check,

@@ -44,8 +44,8 @@ pub(crate) const WEIGHTS: [(Operation, u64, bool); 8] = [
 /// Those that came later, drawn after everything else.
 pub(crate) const LATER_WEIGHTS: [(Operation, u64, bool); 4] = [
     (Operation::TakeOver, 4, true),
-    (Operation::Retain, 10, true),
-    (Operation::Hold, 3, true),
+    (Operation::Retain, 20, true),
+    (Operation::Hold, 8, true),
     (Operation::Push, 10, true),
 ];
 

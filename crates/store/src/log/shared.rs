@@ -75,11 +75,16 @@ impl Shared {
         self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
     }
 
-    /// Takes out the segments all of whose records are below an offset, oldest first; never the last one.
-    pub(super) fn take_before(&self, keep_from: u64) -> Vec<Arc<Segment>> {
+    /// Takes out the oldest segment, if all its records are below an offset; never the last one.
+    pub(super) fn take_first_before(&self, keep_from: u64) -> Option<Arc<Segment>> {
         let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-        let kept = segments.iter().skip(1).take_while(|next| next.base_offset <= keep_from).count();
-        segments.drain(..kept).collect()
+        let goes = segments.get(1).is_some_and(|next| next.base_offset <= keep_from);
+        goes.then(|| segments.remove(0))
+    }
+
+    /// The segment that was taken out last is the oldest one again.
+    pub(super) fn put_back(&self, segment: Arc<Segment>) {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner).insert(0, segment);
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Vec<Arc<Segment>>> {

@@ -129,6 +129,15 @@ impl SegmentLog {
         AppendError::Full { path: self.segment.name.clone(), bytes: self.buffer.len() as u64 }
     }
 
+    /// A segment that is not there was removed before, by an attempt that failed later on.
+    fn remove(&self, segment: &Segment) -> io::Result<()> {
+        match self.shared.disk.remove(&self.shared.dir.join(&segment.name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        self.shared.disk.sync_dir(&self.shared.dir)
+    }
+
     fn poison(&mut self, tried: &str, error: io::Error) -> AppendError {
         self.is_poisoned = true;
         AppendError::Indeterminate { cause: format!("{tried} of segment {}: {error}", self.segment.name) }
@@ -254,14 +263,14 @@ impl Log for SegmentLog {
     }
 
     fn truncate_before(&mut self, keep_from: Offset) -> Result<Offset, AppendError> {
-        for dropped in self.shared.take_before(keep_from.0) {
-            let path = self.shared.dir.join(&dropped.name);
-            // One by one and each made durable, so that a crash never leaves a gap in the middle.
-            let removed =
-                self.shared.disk.remove(&path).and_then(|()| self.shared.disk.sync_dir(&self.shared.dir));
-            removed.map_err(|error| AppendError::Indeterminate {
-                cause: format!("remove segment {}: {error}", dropped.name),
-            })?;
+        // One by one and each made durable, so that a crash never leaves a gap in the middle.
+        while let Some(dropped) = self.shared.take_first_before(keep_from.0) {
+            if let Err(error) = self.remove(&dropped) {
+                let cause = format!("remove segment {}: {error}", dropped.name);
+                // What follows it must not go while it may be there.
+                self.shared.put_back(dropped);
+                return Err(AppendError::Indeterminate { cause });
+            }
         }
         Ok(self.start())
     }

@@ -214,3 +214,23 @@ fn a_truncation_that_crashes_half_way_leaves_a_log_without_gaps() {
         assert!(found.windows(2).all(|pair| pair[1] == pair[0] + 1), "cut at {nth}: {found:?}");
     }
 }
+
+#[test]
+fn a_removal_that_fails_leaves_no_gap_behind_a_later_one() {
+    // Two segments go, each by a removal and a sync.
+    for nth in 0..4 {
+        let disk = SimDisk::new();
+        let mut log = opened(&disk);
+        append_until_refused(&mut log);
+        let end = log.end();
+        disk.fail_after(nth, Fault::Refused);
+        let failed = log.truncate_before(Offset(end.0 / 2));
+        assert!(failed.is_err(), "removal {nth} is refused");
+        let start = log.start();
+        let later = log.truncate_before(end).expect("nothing is refused any more");
+        assert!(start < later, "what was left is removed first");
+        drop(log);
+        let found = numbers(&read_all(&opened(&disk)));
+        assert_eq!(found.last(), Some(&COMMITS), "refused at {nth}");
+    }
+}
