@@ -1,6 +1,6 @@
 //! Puts the workers together: writer, follower, hub, and the channels between them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, mpsc as sync_mpsc};
 use std::time::Duration;
 
@@ -330,6 +330,7 @@ impl<'a> Parts<'a> {
             taken: Taken::default(),
             failed_runs: BTreeMap::new(),
             carried: FromHub::default(),
+            due: VecDeque::new(),
             pins: Pins::default(),
             wake,
             committed,

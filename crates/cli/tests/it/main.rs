@@ -5,6 +5,7 @@
 
 mod at_most_once;
 mod audit;
+mod benchmarks;
 mod capture_under_fire;
 mod erasure;
 mod faults;

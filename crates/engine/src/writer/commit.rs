@@ -1,7 +1,7 @@
 //! The writer's loop: take what is queued, build a commit, append it, and only then move lasting state on and
 //! tell everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ use super::finals::Scratch;
 use super::quota::Quota;
 use super::taken::Taken;
 use super::weight::weight;
-use super::{Admitted, CHANGES_PER_COMMIT, Run, Stored, Submission, Terms, Work, WriterHandle};
+use super::{Admitted, CHANGES_PER_COMMIT, Due, Run, Stored, Submission, Terms, Work, WriterHandle};
 use crate::clock::{self, Clock};
 use crate::error::EngineError;
 use crate::follower::Wake;
@@ -46,6 +46,11 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// What the hub journals waits so long for changes that it can be committed with: a commit of its own would hold
 /// up those that come while it is synced. Far less than what a lane gathers before it tells.
 const FOR_COMPANY: Duration = Duration::from_millis(10);
+
+/// Final leaves of one commit, or an eighth of those that are due when there are many: when a subscriber that was dead
+/// catches up, thousands are due at once, and changes must not wait for all of them.
+const FINALS_PER_COMMIT: usize = 256;
+const FINALS_SHARE: usize = 8;
 
 /// Everything the writer owns or reads.
 pub(crate) struct Writer {
@@ -82,6 +87,8 @@ pub(crate) struct Writer {
     /// The last run of each source of which something was refused.
     pub(crate) failed_runs: BTreeMap<SourceName, u64>,
     pub(crate) carried: FromHub,
+    /// Events whose final leaves wait for a commit.
+    pub(crate) due: VecDeque<Due>,
     pub(crate) pins: super::Pins,
     /// The log's end when this run began.
     pub(crate) began: Offset,
@@ -119,6 +126,9 @@ impl Writer {
             }
             self.commit(batch)?;
             if is_last {
+                while !self.due.is_empty() {
+                    self.commit(Batch::default())?;
+                }
                 drop(self.wake.send(Wake::Stop));
                 return Ok(());
             }
@@ -132,17 +142,21 @@ impl Writer {
             return None;
         }
         let queued = work.try_recv().ok();
-        if queued.is_some() || !batch.may_wait() {
+        if queued.is_some() || !batch.may_wait() || self.due.len() > FINALS_PER_COMMIT {
             return queued;
         }
         let more = async { tokio::time::timeout_at(until.into(), work.recv()).await };
         self.runtime.block_on(more).ok().flatten()
     }
 
-    /// The next work; no work, after a while, when something waits to be committed again.
+    /// The next work; no work when final leaves are due, or after a while when something waits to be committed
+    /// again.
     fn next(&self, work: &mut mpsc::UnboundedReceiver<Work>) -> Option<Work> {
-        if self.carried.is_empty() {
+        if self.carried.is_empty() && self.due.is_empty() {
             return work.blocking_recv();
+        }
+        if self.carried.is_empty() {
+            return Some(work.try_recv().unwrap_or_else(|_| Work::Facts(Vec::new())));
         }
         let next = async { tokio::time::timeout(AGAIN_AFTER, work.recv()).await };
         self.runtime.block_on(next).unwrap_or_else(|_| Some(Work::Facts(Vec::new())))
@@ -156,10 +170,7 @@ impl Writer {
                 batch.load += facts.len();
                 batch.hub.facts.extend(facts);
             }
-            Work::Finals(finished) => {
-                batch.load += finished.len();
-                batch.hub.finished.extend(finished);
-            }
+            Work::Finals(due) => self.due.extend(due),
             Work::Load { from, limit } => batch.hub.loads.push(Deferred::Load { from, limit }),
             Work::DeadLetters { lane, subject } => {
                 batch.hub.loads.push(Deferred::DeadLetters { lane, subject });
@@ -224,6 +235,8 @@ impl Writer {
     /// Makes the batch durable. A full disk refuses it and the engine goes on: the refusal is returned. Any
     /// other failure ends it.
     pub(super) fn commit(&mut self, mut batch: Batch) -> Result<Option<EngineError>, EngineError> {
+        let share = FINALS_PER_COMMIT.max(self.due.len() / FINALS_SHARE).min(self.due.len());
+        batch.hub.finished.extend(self.due.drain(..share));
         batch.hub.put_before(std::mem::take(&mut self.carried));
         self.account(&mut batch)?;
         if batch.has_nothing_to_append() {
