@@ -95,7 +95,7 @@ async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) ->
 /// The effect and the record of the delivery, in one transaction.
 fn apply(desk: &Desk, headers: &HeaderMap, delivery: &str, body: &[u8]) -> Outcome<Verdict> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
-    let event = Event::from_headers(&text)?;
+    let event = Event::from_headers(text)?;
     let data: Value = serde_json::from_slice(body)?;
     let mut database = desk.database.lock().unwrap_or_else(PoisonError::into_inner);
     let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
