@@ -49,6 +49,8 @@ pub(crate) struct Item {
     pub(crate) is_refused: bool,
     /// Its first attempt by this lane.
     pub(crate) is_first: bool,
+    /// It took effect after it was last looked for in vain: another lane sent it in between.
+    pub(crate) is_passed: bool,
 }
 
 /// A row of the inbox.
@@ -96,9 +98,13 @@ impl Inbox {
 
     /// One that can be looked at: what began before the last look is refused, everything else takes effect.
     pub(crate) fn unless_late(&mut self, item: Item, began: Moment, now: Moment) -> Option<Taken> {
-        if self.looked.get(&item.id).is_some_and(|looked| began < *looked) {
+        let looked = self.looked.get(&item.id).copied();
+        if looked.is_some_and(|looked| began < looked) {
             return None;
         }
+        let before = self.rows.get(&item.id).map(|row| row.at);
+        let is_passed = looked.zip(before).is_some_and(|(looked, at)| looked < at);
+        let item = Item { is_passed, ..item };
         self.rows.insert(item.id, Row { offset: item.offset, at: now });
         Some(vec![(item, true)])
     }

@@ -235,7 +235,10 @@ impl World {
             let is_excused = match self.options.kind(subscriber) {
                 Kind::Plain | Kind::Keyed => is_replay || was_replayed || is_parked || was_interrupted,
                 Kind::Transactional | Kind::TwoPhase => is_replay || was_replayed || is_parked,
-                Kind::Probed => self.truth.takeovers > 0 || was_replayed || (is_replay && !item.is_first),
+                Kind::Probed => {
+                    let is_beside = is_replay && (!item.is_first || item.is_passed);
+                    self.truth.takeovers > 0 || was_replayed || is_beside
+                }
             };
             if before.is_some() && !is_excused {
                 return Err(format!("the event at {} took effect twice at s{subscriber}", item.offset));
@@ -263,6 +266,7 @@ impl World {
                 subject: event.subject(),
                 is_refused: self.receivers[subscriber].refuses(&[event.number()]),
                 is_first: delivery.number() == 1,
+                is_passed: false,
             })
         };
         attempt.deliveries.iter().filter_map(item).collect()

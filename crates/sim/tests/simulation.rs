@@ -105,7 +105,7 @@ fn a_kept_event_that_moves_the_last_known_state_is_caught() {
 
 #[test]
 fn a_key_change_that_neither_event_nor_journal_records_is_caught() {
-    is_caught(Bug::MoveForgotten, "last-known state");
+    is_caught(Bug::MoveForgotten, "says another");
 }
 
 #[test]
