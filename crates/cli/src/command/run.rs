@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use writ_api::{App, Recorder, Tokens};
 use writ_connectors::secret::Secrets;
@@ -31,6 +31,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    // Before anything is opened or answers: a stop that is asked for in the middle of a start is an orderly one.
+    let mut stops = Stops::listen()?;
     log_to_stderr(arguments.log_json);
     let loaded = arguments.config.load()?;
     let secrets = Secrets { base: loaded.base.clone() };
@@ -41,7 +43,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         .await
         .map_err(|error| Failure::plain(error, UNAVAILABLE))?;
     let body_bytes_max = loaded.config.api.body_bytes_max;
-    let mut running = writ_engine::run::start(loaded.config, &secrets).await?;
+    let starting = writ_engine::run::start(loaded.config, &secrets);
+    let mut running = tokio::select! {
+        started = starting => started?,
+        // As safe as a crash at that point, and a supervisor that asks politely is not kept waiting.
+        () = stops.told() => {
+            tracing::info!("stopped before it had started");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     if let Some(address) = server.address() {
         tracing::info!(%address, "listening");
     }
@@ -50,7 +60,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let serving = tokio::spawn(server.run(app, stopped));
     let failure = tokio::select! {
         failure = running.failed() => Some(failure),
-        () = told_to_stop() => None,
+        () = stops.told() => None,
     };
     // The API answers while the engine drains: `/readyz` and the intake say that it is stopping.
     let drained = drain(running).await;
@@ -90,14 +100,31 @@ fn tokens(loaded: &Loaded, secrets: &Secrets) -> Result<Tokens, Failure> {
     Ok(tokens)
 }
 
-async fn told_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// SIGTERM and SIGINT, listened for from the moment this is made.
+struct Stops {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::plain(
+                    format!("listen for signals: {error}; look at the process limits"),
+                    UNAVAILABLE,
+                )
+            })
+        };
+        Ok(Self { term: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for either; returns at once when one came before.
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -184,6 +184,22 @@ async fn sigterm_lets_attempts_end_and_nothing_is_sent_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_that_comes_while_the_engine_starts_is_an_orderly_one() {
+    let Some(mut scene) = Scene::set(&Options::default()).await else { return };
+    for _ in 0..5 {
+        let said = scene.stage.log().len();
+        scene.stage.spawn();
+        until("the engine says its first word", async || (scene.stage.log().len() > said).then_some(()))
+            .await;
+        assert!(scene.stage.terminate().await.success(), "{}", scene.stage.log());
+    }
+    scene.stage.start().await;
+    scene.stage.streams().await;
+    scene.add(0..10).await;
+    scene.arrived(10).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_throttling_subscriber_is_waited_for_and_loses_nothing() {
     let Some(scene) = Scene::running().await else { return };
     scene.crm.behave(Behaviour::Throttling(1));
