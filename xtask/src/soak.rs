@@ -27,18 +27,21 @@ const KILLS: &[&str] = &[
     "cargo",
     "test",
     "--release",
-    "--package",
-    "writ-cli",
+    "--workspace",
     "--test",
     "it",
     "a_hundred_thousand_changes_reach_every_live_webhook",
 ];
 
+/// The simulator's own schedules. The whole workspace is chosen so that nothing is built anew with other features.
+const SCHEDULES: &[&str] =
+    &["cargo", "test", "--release", "--workspace", "--test", "simulation", "every_seed_holds_every_promise"];
+
 const SOAKS: &[Soak] = &[
     Soak {
         name: "schedules",
         claim: "no simulated crash schedule loses, repeats beyond its guarantee, or misorders an event",
-        command: &["cargo", "test", "-p", "writ-sim", "--release", "every_seed_holds_every_promise"],
+        command: SCHEDULES,
         count_variable: "WRIT_SIM_SEEDS",
         first_variable: "WRIT_SIM_FIRST",
         batch: 500,

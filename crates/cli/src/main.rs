@@ -1,7 +1,10 @@
 //! The `writ` command. Parses arguments and calls one file per command; exit codes are in
 //! `docs/reference/exit-codes.md`.
-#![expect(clippy::print_stdout, reason = "printing is what a command line does")]
 #![expect(clippy::print_stderr, reason = "errors and progress go to standard error")]
+
+// First: the macros in it stand for the standard ones in all that follows.
+#[macro_use]
+mod out;
 
 mod bench;
 mod client;
