@@ -65,6 +65,10 @@ pub struct Store {
     /// Intake stops when the log takes so many bytes on disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_bytes_max: Option<u64>,
+    /// Intake stops when less than so many MiB are free on the disk. The lesser of 256 and a fiftieth of the disk
+    /// when absent; 0 for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve_mib: Option<u64>,
 }
 
 fn default_segment_mib() -> u32 {

@@ -312,7 +312,7 @@ impl<'a> Parts<'a> {
             delivery_key: DeliveryKey::new(self.secrets.delivery_key),
             subscribers: config.subscribers.keys().cloned().collect(),
             settle_within: config.attest.settle_within.0,
-            quota: Quota::new(&config.store.path.join("log"), config.store.log_bytes_max),
+            quota: Quota::new(&config.store),
             origin: self.origin,
             router: self.router,
             secrets: self.secrets,

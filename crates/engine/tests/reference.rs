@@ -12,7 +12,7 @@ const METRICS: &str = include_str!("../../../docs/reference/metrics.md");
 fn whole() -> Config {
     let config = json!({
         "tenant": "acme",
-        "store": { "path": "data", "log_bytes_max": 1 },
+        "store": { "path": "data", "log_bytes_max": 1, "reserve_mib": 1 },
         "api": { "tokens": [{ "name": "a", "secret": "env:A", "scopes": ["consume"], "subscriber": "crm" }] },
         "retention": { "cursors_wait": "24h", "classes": [{
             "name": "mail", "keep": "24h", "change_types": ["email"], "priority": "standard",

@@ -19,6 +19,7 @@ const MILLI: Duration = Duration::from_millis(1);
 pub(super) fn check(config: &Config, places: &Places) -> Vec<Mistake> {
     let mut found = Found { places, mistakes: Vec::new() };
     found.number("store.segment_mib", u64::from(config.store.segment_mib), 1..=1024);
+    found.number("store.reserve_mib", config.store.reserve_mib.unwrap_or_default(), 0..=1 << 20);
     found.number("limits.recent_mib", config.limits.recent_mib as u64, 1..=1 << 20);
     found.number("limits.lanes_mib", config.limits.lanes_mib as u64, 1..=1 << 20);
     found.number("limits.intake_changes", config.limits.intake_changes as u64, 1..=1 << 24);

@@ -49,7 +49,7 @@ impl Scene {
     }
 
     /// Waits for an error of the source that carries this code; the whole error.
-    async fn source_says(&self, code: &str) -> String {
+    pub(crate) async fn source_says(&self, code: &str) -> String {
         until(&format!("the source says {code}"), async || {
             let source = self.stage.source().await?;
             source["error"].as_str().filter(|error| error.contains(code)).map(str::to_owned)
@@ -367,80 +367,4 @@ async fn a_replay_delivers_the_same_ids_again_and_a_trace_tells_an_events_life()
     assert_eq!(of_subject.matches("event ").count(), 2, "{of_subject}");
     let unknown = scene.stage.writ(&["trace", "00000000-0000-7000-8000-000000000000"]).await;
     assert!(unknown.code == Some(2) && unknown.err.contains("WRIT-6006"), "{unknown:?}");
-}
-
-/// Room for a store whose every file system block is counted.
-const DISK: &str = "48m";
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_one_clear_error_and_capture_goes_on_when_there_is_room() {
-    let Some(mut scene) = Scene::set(&Options::default()).await else { return };
-    let Some(_disk) = Disk::mount(scene.stage.path("data")) else { return };
-    scene.stage.start().await;
-    scene.stage.streams().await;
-    scene.add(0..10).await;
-    scene.arrived(10).await;
-    let ballast = scene.stage.path("data/ballast");
-    fill(&ballast);
-    scene.add(10..2_010).await;
-    let told = async || {
-        let source =
-            scene.stage.source().await.and_then(|source| source["error"].as_str().map(str::to_owned));
-        let logged = scene.stage.log();
-        let is_told = source.is_some_and(|error| error.contains("WRIT-5001")) || logged.contains("WRIT-5001");
-        is_told.then_some(())
-    };
-    until("the full disk is told", told).await;
-    fs::remove_file(&ballast).expect("free the disk");
-    // An engine that had to stop is started again by its supervisor.
-    let has_stopped = until("the engine goes on or stops", async || {
-        if scene.crm.events() >= 4_020 { Some(false) } else { scene.stage.ended().map(|_| true) }
-    });
-    if has_stopped.await {
-        scene.stage.start().await;
-    }
-    scene.arrived(2_010).await;
-    // What the audit log missed it is fed at the next start at the latest.
-    assert!(scene.stage.terminate().await.success(), "{}", scene.stage.log());
-    scene.stage.start().await;
-    assert!(scene.stage.terminate().await.success(), "{}", scene.stage.log());
-    let audit = scene.stage.verify().await;
-    assert_eq!(audit.code, Some(0), "{audit:?}\n{}", scene.stage.log());
-}
-
-/// A small file system of its own, unmounted on drop.
-struct Disk(std::path::PathBuf);
-
-impl Disk {
-    /// `None`, with a loud line, where this user may not mount.
-    fn mount(folder: std::path::PathBuf) -> Option<Self> {
-        fs::create_dir_all(&folder).expect("make the folder");
-        let size = format!("size={DISK}");
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(&folder)
-            .output();
-        if mounted.is_ok_and(|output| output.status.success()) {
-            return Some(Self(folder));
-        }
-        let demanded = std::env::var("WRIT_REQUIRE_SERVICES").is_ok_and(|value| value == "1");
-        assert!(!demanded, "WRIT_REQUIRE_SERVICES=1, but this user cannot mount a file system");
-        eprintln!("SKIPPED, NOTHING PROVEN: this user cannot mount a small file system to fill");
-        None
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // The engine that has files open here is killed a little later; a lazy unmount does not mind.
-        let _unmounted = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-/// Writes until there is no room left.
-fn fill(path: &std::path::Path) {
-    use std::io::Write as _;
-    let mut file = fs::File::create(path).expect("create the ballast");
-    let block = [0_u8; 4096];
-    while file.write_all(&block).is_ok() {}
 }

@@ -80,7 +80,7 @@ pub(crate) struct Writer {
     pub(crate) epoch: Epoch,
     pub(crate) payloads: Arc<Payloads>,
     pub(crate) settle_within: Duration,
-    pub(crate) quota: Option<Quota>,
+    pub(crate) quota: Quota,
     pub(crate) covered: BTreeMap<SourceName, Covered>,
     pub(crate) taken: Taken,
     pub(crate) accounting: BTreeMap<SourceName, u64>,
@@ -196,7 +196,7 @@ impl Writer {
         if run.as_ref().is_some_and(|run| failed == Some(&run.number)) {
             return Ok(());
         }
-        if let Some(Err(full)) = self.quota.as_mut().map(|quota| quota.check(submission.changes.len())) {
+        if let Err(full) = self.quota.check(submission.changes.len()) {
             self.refuse_submission(submission.reply, run, &full);
             return Ok(());
         }
@@ -249,7 +249,7 @@ impl Writer {
         }
         let built = self.build(&mut batch)?;
         let bytes = built.commit.events.iter().map(|event| event.intent.len() as u64 * 2).sum();
-        self.quota.iter_mut().for_each(|quota| quota.add(bytes));
+        self.quota.add(bytes);
         let started = Instant::now();
         match self.log.append(self.epoch, built.commit) {
             Ok(appended) => {
