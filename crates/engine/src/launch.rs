@@ -296,8 +296,8 @@ impl<'a> Parts<'a> {
         Ok(Writer {
             tenant: config.tenant.clone(),
             clock: self.clock,
-            hlc: HybridClock::new(node(config.region.as_ref()), floor.hlc_millis, DRIFT_MAX),
-            lamport: floor.lamport,
+            hlc: HybridClock::new(node(config.region.as_ref()), floor.clocks.hlc_millis, DRIFT_MAX),
+            lamport: floor.clocks.lamport,
             region: config.region.clone(),
             terms: terms(config),
             began: log.end(),

@@ -11,8 +11,8 @@ use writ_kernel::dispatch::parking;
 use writ_model::code;
 use writ_model::control::{ControlFact, Covered, Cursor, Rekeyed, ReplayProgress};
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
-use writ_model::lineage::Lamport;
 use writ_model::replay::ReplayOrder;
+use writ_model::retention::Clocks;
 use writ_model::time::Timestamp;
 use writ_store::error::StateError;
 use writ_store::log::{Log, LogReader, Record};
@@ -107,10 +107,8 @@ pub(crate) fn moved(vault: &dyn Vault, fact: &Rekeyed) -> Result<Option<Remember
 /// What the clocks of this run start above.
 #[derive(Default)]
 pub(crate) struct Floor {
-    /// The largest hybrid clock value in the log.
-    pub(crate) hlc_millis: u64,
-    /// The largest logical clock value in the log.
-    pub(crate) lamport: Lamport,
+    /// The largest clock values in the log, of events that have left it too.
+    pub(crate) clocks: Clocks,
     /// The time of the log's last leaf.
     pub(crate) latest: Timestamp,
 }
@@ -122,7 +120,7 @@ pub(crate) fn clock_floor(log: &dyn Log) -> Result<Floor, EngineError> {
     let mut back = 1024;
     loop {
         let from = end.saturating_sub(back).max(start);
-        let (mut hlc_millis, mut lamport, mut last_leaf) = (0, Lamport::default(), Vec::new());
+        let (mut clocks, mut last_leaf) = (Clocks::default(), Vec::new());
         let mut at = Offset(from);
         while at.0 < end {
             let records = read(reader.as_mut(), at)?;
@@ -131,19 +129,26 @@ pub(crate) fn clock_floor(log: &dyn Log) -> Result<Floor, EngineError> {
             for record in records {
                 match record {
                     Record::Event(event) => {
-                        hlc_millis = hlc_millis.max(event.header.hlc.millis);
-                        lamport = lamport.max(event.ordinals.lamport);
+                        let (hlc_millis, lamport) = (event.header.hlc.millis, event.ordinals.lamport);
+                        clocks = later(clocks, Clocks { hlc_millis, lamport });
                     }
                     Record::Leaf(_, _, bytes) => last_leaf = bytes,
+                    Record::Fact(_, ControlFact::Truncated(truncated)) => {
+                        clocks = later(clocks, truncated.clocks);
+                    }
                     Record::Fact(..) => {}
                 }
             }
         }
-        if hlc_millis > 0 || from == start {
-            return Ok(Floor { hlc_millis, lamport, latest: time_of(&last_leaf) });
+        if clocks.hlc_millis > 0 || from == start {
+            return Ok(Floor { clocks, latest: time_of(&last_leaf) });
         }
         back *= 8;
     }
+}
+
+fn later(one: Clocks, other: Clocks) -> Clocks {
+    Clocks { hlc_millis: one.hlc_millis.max(other.hlc_millis), lamport: one.lamport.max(other.lamport) }
 }
 
 fn time_of(leaf: &[u8]) -> Timestamp {

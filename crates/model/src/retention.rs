@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::Offset;
+use crate::lineage::Lamport;
 use crate::replay::Selection;
 use crate::time::Timestamp;
 
@@ -13,6 +14,19 @@ pub struct Truncated {
     pub before: Offset,
     /// When.
     pub at: Timestamp,
+    /// What the clocks had reached: the events that would show it may all leave. Absent in journals of before it was
+    /// kept.
+    #[serde(default)]
+    pub clocks: Clocks,
+}
+
+/// Readings that no later run may give again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clocks {
+    /// The hybrid clock's, milliseconds since the Unix epoch.
+    pub hlc_millis: u64,
+    /// The logical clock's.
+    pub lamport: Lamport,
 }
 
 /// A legal hold: the segments with events in its scope stay.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use writ_kernel::retention::{Needs, Segment, Terms, Why, covers, reasons, truncation};
 use writ_model::control::ControlFact;
 use writ_model::id::{Offset, SubjectId};
-use writ_model::retention::Truncated;
+use writ_model::retention::{Clocks, Truncated};
 use writ_store::error::StateError;
 use writ_store::log::{Record, SegmentSpan};
 use writ_store::state::State;
@@ -137,7 +137,7 @@ impl World {
         let is_known = !is_pending && self.keeper.pinned <= as_of;
         if is_known || self.bug == Some(Bug::PinIgnored) {
             let at = self.now.wall;
-            self.hub.facts.push(ControlFact::Truncated(Truncated { before, at }));
+            self.hub.facts.push(ControlFact::Truncated(Truncated { before, at, clocks: Clocks::default() }));
             self.want_commit();
         }
     }

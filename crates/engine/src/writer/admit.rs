@@ -215,14 +215,14 @@ fn typed(change: &Change) -> Option<TableMapping> {
     })
 }
 
-/// What the content taken under this id is held against; `None` where that cannot be compared any more. The
-/// record of a change that gave events is known, so a new record under its id is another content.
+/// What the content taken under this id is held against; `None` where that cannot be compared. A hash is kept only
+/// under the key of a record that is known, so a new record under the same id is another content.
 fn comparable(seen: &IntakeSeen, found: &Found, change: &Change) -> Option<String> {
     if seen.content_hash.is_empty() {
         return None;
     }
     if found.is_new {
-        return (seen.events > 0).then(String::new);
+        return Some(String::new());
     }
     found.subject.content.as_ref().map(|key| identity::content_hash(&key.0, change))
 }

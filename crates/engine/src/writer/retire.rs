@@ -4,7 +4,7 @@
 use writ_model::code;
 use writ_model::control::ControlFact;
 use writ_model::id::Offset;
-use writ_model::retention::Truncated;
+use writ_model::retention::{Clocks, Truncated};
 
 use super::batch::Batch;
 use super::commit::Writer;
@@ -43,7 +43,8 @@ impl Pins {
 impl Writer {
     pub(super) fn retire(&mut self, batch: &mut Batch, before: Offset, as_of: Offset) {
         if self.pins.are_known(as_of) {
-            let truncated = Truncated { before, at: self.stamp() };
+            let clocks = Clocks { hlc_millis: self.hlc.floor(), lamport: self.lamport };
+            let truncated = Truncated { before, at: self.stamp(), clocks };
             tracing::info!(before = before.0, "the log will begin here");
             batch.hub.facts.push(ControlFact::Truncated(truncated));
         }

@@ -300,6 +300,30 @@ fn a_wall_clock_that_went_back_does_not_take_the_audit_log_s_times_back() {
 }
 
 #[test]
+fn a_log_that_all_events_have_left_still_tells_where_the_clocks_go_on() {
+    let mut bench = bench();
+    bench.submit(vec![email(1, "1", "a@b.example"), email(2, "2", "c@d.example")], 1).expect("taken");
+    let [.., last] = &bench.events()[..] else { panic!("two events") };
+    let (hlc, lamport) = (last.header.hlc, last.ordinals.lamport);
+    let end = bench.writer.log.end();
+    bench.work(Work::Retire { before: end, as_of: end });
+    bench.work(Work::Truncate(end));
+    // A log drops whole segments; here it is as if each record were one.
+    let facts = bench.records().into_iter().filter(|record| matches!(record, Record::Fact(..)));
+    let mut left = MemoryLog::default();
+    let facts = facts.filter_map(|record| match record {
+        Record::Fact(_, fact @ ControlFact::Truncated(_)) => Some(fact),
+        _ => None,
+    });
+    let commit = Commit { facts: facts.collect(), ..Commit::default() };
+    let epoch = left.epoch();
+    left.append(epoch, commit).expect("room");
+    let floor = recovery::clock_floor(&left).expect("the log reads");
+    assert!(floor.clocks.hlc_millis >= hlc.millis, "{:?} {hlc:?}", floor.clocks);
+    assert_eq!(floor.clocks.lamport, lamport);
+}
+
+#[test]
 fn a_final_leaf_names_a_subscriber_that_settled_the_event_and_is_not_configured_any_more() {
     let mut bench = bench();
     bench.submit(vec![email(1, "1", "a@b.example")], 1).expect("taken");

@@ -76,6 +76,11 @@ impl Clock {
         self.advance(physical, Some(remote), ceiling)
     }
 
+    /// The largest value so far: a clock that starts above it repeats none. Milliseconds since the Unix epoch.
+    pub fn floor(&self) -> u64 {
+        self.last.millis
+    }
+
     /// How far the clock is ahead of the wall clock: what a wall clock that was once wrong costs.
     pub fn ahead_of(&self, wall: Timestamp) -> Duration {
         Duration::from_millis(self.last.millis.saturating_sub(millis(wall)))

@@ -6,7 +6,7 @@ use writ_model::control::{ControlFact, IntakeSeen, ReplayProgress, SettledBatch}
 use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{Offset, SourceName};
 use writ_model::replay::{DeliveryIds, ReplayOrder, Selection, Shredded};
-use writ_model::retention::{Hold, HoldReleased, Truncated};
+use writ_model::retention::{Clocks, Hold, HoldReleased, Truncated};
 use writ_model::time::Timestamp;
 
 use super::sample;
@@ -141,7 +141,7 @@ fn a_hold_is_listed_until_it_is_released(state: &impl State) {
 
 fn the_last_truncation_is_known(state: &impl State) {
     assert_eq!(state.truncated().unwrap(), Offset(0));
-    let truncated = Truncated { before: Offset(7), at: Timestamp(1) };
+    let truncated = Truncated { before: Offset(7), at: Timestamp(1), clocks: Clocks::default() };
     apply(state, &[fact(0, ControlFact::Truncated(truncated))]);
     assert_eq!(state.truncated().unwrap(), Offset(7));
 }

@@ -175,6 +175,16 @@ fn an_id_that_is_used_again_after_its_window_is_a_new_change() {
 }
 
 #[test]
+fn an_id_of_a_change_that_gave_no_event_is_in_conflict_when_it_comes_for_another_record() {
+    let mut bench = bench();
+    assert!(matches!(bench.push(pushed("a", "one@b.example", 5)), Admitted::Accepted(_)));
+    assert_eq!(bench.push(pushed("b", "one@b.example", 6)), Admitted::Unchanged);
+    let other = Change { key: RecordKey(vec!["2".into()]), ..pushed("b", "two@b.example", 7) };
+    assert_eq!(bench.push(other), Admitted::Conflict);
+    assert_eq!(bench.push(pushed("b", "one@b.example", 6)), Admitted::Duplicate);
+}
+
+#[test]
 fn regions_that_exchange_events_tell_old_from_concurrent_ones() {
     let mut bench = bench();
     bench.writer.region = Some(writ_model::id::Region::new("us").expect("a name"));
