@@ -22,6 +22,7 @@ mod lateness;
 pub mod ledger;
 pub mod line;
 mod once;
+mod outlived;
 pub mod overtake;
 pub mod pace;
 mod parent;

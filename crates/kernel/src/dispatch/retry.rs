@@ -42,6 +42,11 @@ impl Policy {
         self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 
+    /// The longest time between an event's first attempt and its last one, where that is held to.
+    pub fn repeats_within(&self) -> Duration {
+        self.age_max.saturating_add(self.cap)
+    }
+
     /// Whether an event with so many charged attempts, first tried at `first`, is not to be tried again.
     pub fn is_exhausted(&self, charged: u32, first: Moment, now: Moment) -> bool {
         charged >= self.attempts_max || now.since(first) >= self.age_max

@@ -168,7 +168,8 @@ impl Lane {
         let mut purse = turn.rate.purse(turn.now.moment);
         let picked = self.backlog.pick(self.room(), &mut purse);
         let spent = purse.spent();
-        let members = self.without_expired(turn, picked);
+        let picked = self.without_expired(turn, picked);
+        let members = self.without_outlived(turn, picked);
         if members.is_empty() {
             return self.with_breaker(turn, |breaker, now| breaker.record(now, pass, Health::Unknown));
         }

@@ -6,6 +6,7 @@ mod express;
 mod modes;
 mod once;
 mod order;
+mod outlived;
 mod parking;
 mod probe;
 mod rates;
