@@ -289,6 +289,7 @@ impl<'a> Parts<'a> {
     ) -> Result<Writer, EngineError> {
         let sources = judges.mappings.keys();
         let covered = recovery::covered(sources.clone(), self.state.as_ref())?;
+        let progress = recovery::progress(sources.clone(), self.state.as_ref())?;
         let accounting = recovery::accounting(sources, self.state.as_ref())?;
         let floor = recovery::clock_floor(&log)?;
         let runtime = tokio::runtime::Handle::current();
@@ -326,6 +327,7 @@ impl<'a> Parts<'a> {
             scratch: Scratch::default(),
             log: Box::new(log),
             covered,
+            progress,
             accounting,
             taken: Taken::default(),
             failed_runs: BTreeMap::new(),

@@ -9,7 +9,7 @@ use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::lane::Recovered;
 use writ_kernel::dispatch::parking;
 use writ_model::code;
-use writ_model::control::{ControlFact, Covered, Cursor, Rekeyed, ReplayProgress};
+use writ_model::control::{ControlFact, Covered, Cursor, Rekeyed, ReplayProgress, SourceProgress};
 use writ_model::id::{Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::replay::ReplayOrder;
 use writ_model::retention::Clocks;
@@ -242,6 +242,19 @@ pub(crate) fn covered<'a>(
         covered.extend(found.map(|one| (source.clone(), one)));
     }
     Ok(covered)
+}
+
+/// How far each source is durable.
+pub(crate) fn progress<'a>(
+    sources: impl Iterator<Item = &'a SourceName>,
+    state: &dyn State,
+) -> Result<BTreeMap<SourceName, SourceProgress>, EngineError> {
+    let mut progress = BTreeMap::new();
+    for source in sources {
+        let found = state.source(source).map_err(|error| failed("read source progress", &error))?;
+        progress.extend(found.map(|one| (source.clone(), one)));
+    }
+    Ok(progress)
 }
 
 /// The numbers of the sources' last accounting leaves.

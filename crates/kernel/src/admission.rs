@@ -8,7 +8,7 @@ mod standing;
 mod tally;
 
 pub use clock::{Clock, ClockError, DRIFT_MAX, count, node};
-pub use dedup::{Pushed, Read, is_remembered, pushed, read};
+pub use dedup::{Pushed, Read, advances, is_remembered, pushed, read};
 pub use sequencer::Sequencer;
 pub use standing::{Course, NEVER_DROPPED, StaleRule, is_whole, lineage, standing};
 pub use tally::{Fate, Tally};

@@ -7,12 +7,12 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use writ_kernel::admission::{Clock as HybridClock, Sequencer};
+use writ_kernel::admission::{self, Clock as HybridClock, Sequencer};
 use writ_kernel::dispatch::LaneId;
 use writ_kernel::dispatch::attempt::DeliveryKey;
 use writ_kernel::gate::machine::Gate;
 use writ_kernel::route::Router;
-use writ_model::control::Covered;
+use writ_model::control::{Covered, SourceProgress};
 use writ_model::id::{Epoch, Offset, Region, SourceName, SubscriberName, TenantId};
 use writ_model::lineage::Lamport;
 use writ_model::mapping::Tables;
@@ -82,6 +82,8 @@ pub(crate) struct Writer {
     pub(crate) settle_within: Duration,
     pub(crate) quota: Quota,
     pub(crate) covered: BTreeMap<SourceName, Covered>,
+    /// How far each source is durable.
+    pub(crate) progress: BTreeMap<SourceName, SourceProgress>,
     pub(crate) taken: Taken,
     pub(crate) accounting: BTreeMap<SourceName, u64>,
     /// The last run of each source of which something was refused.
@@ -220,7 +222,10 @@ impl Writer {
             batch.waiters.push(Waiter::Push(reply, admitted));
         }
         if let (Some(progress), Some(run)) = (submission.progress, run) {
-            batch.progress.insert(submission.source, progress.clone());
+            let durable = batch.progress.get(&submission.source).or(self.progress.get(&submission.source));
+            if admission::advances(durable, &progress) {
+                batch.progress.insert(submission.source, progress.clone());
+            }
             batch.waiters.push(Waiter::Pull(run, progress));
         }
         Ok(())
@@ -273,6 +278,7 @@ impl Writer {
     ) -> Result<(), EngineError> {
         self.vault().remember(&batch.remembers, appended.end).map_err(|error| vault_failed(&error))?;
         self.covered.append(&mut batch.covered);
+        self.progress.append(&mut batch.progress);
         self.accounting.append(&mut batch.accounted);
         self.pins.committed(appended.end);
         self.taken.add(&mut batch.taken, appended.end, self.state.applied());

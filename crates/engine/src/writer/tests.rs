@@ -244,6 +244,30 @@ fn a_change_that_does_not_fit_its_mapping_ends_the_run_and_comes_again() {
 }
 
 #[test]
+fn a_source_that_reads_again_what_is_in_the_log_takes_its_progress_back_in_no_journal() {
+    let mut bench = bench();
+    let submit = |bench: &mut Bench, commit| {
+        let (done, _answers) = mpsc::unbounded_channel();
+        let run = Run { source: source(), number: commit, done };
+        let submission = Submission {
+            source: source(),
+            changes: Vec::new(),
+            progress: Some(progress(commit)),
+            reply: None,
+        };
+        bench.work(Work::Changes(submission, Some(run)));
+    };
+    for commit in [4, 6, 5, 7] {
+        submit(&mut bench, commit);
+    }
+    let told = bench.records().into_iter().filter_map(|record| match record {
+        Record::Fact(_, ControlFact::SourceProgress(progress)) => Some(progress.position.commit),
+        Record::Fact(..) | Record::Event(_) | Record::Leaf(..) => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [4, 6, 7]);
+}
+
+#[test]
 fn what_the_hub_asked_for_outlives_a_refused_commit_and_keeps_its_order() {
     let mut bench = bench();
     let cursor = |watermark| {

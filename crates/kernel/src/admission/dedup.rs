@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use writ_model::change::Change;
-use writ_model::control::{Covered, IntakeSeen};
+use writ_model::control::{Covered, IntakeSeen, SourceProgress};
 use writ_model::time::Timestamp;
 
 /// The answer for a change that a source read.
@@ -24,6 +24,15 @@ pub fn read(covered: Option<&Covered>, change: &Change) -> Read {
         }
         Some(_) | None => Read::New,
     }
+}
+
+/// Whether a source's progress goes on from the durable one. One that goes back, because the source reads again what is
+/// in the log, is not written down: what the source was told stands.
+pub fn advances(durable: Option<&SourceProgress>, next: &SourceProgress) -> bool {
+    durable.is_none_or(|durable| {
+        let is_same = durable.incarnation == next.incarnation && durable.snapshot == next.snapshot;
+        !is_same || durable.position <= next.position
+    })
 }
 
 /// The answer for a change that a producer pushed.
@@ -64,6 +73,27 @@ mod tests {
 
     fn source() -> SourceName {
         SourceName::new("crm").expect("a name")
+    }
+
+    #[test]
+    fn progress_goes_back_only_into_another_life_or_phase_of_its_source() {
+        let at = |incarnation: &str, commit, snapshot: Option<&str>| SourceProgress {
+            source: source(),
+            incarnation: Incarnation(incarnation.into()),
+            position: Position { commit, ordinal: 0 },
+            snapshot: snapshot.map(str::to_owned),
+        };
+        let durable = at("one", 5, None);
+        assert!(advances(None, &at("one", 1, None)));
+        assert!(
+            advances(Some(&durable), &at("one", 5, None)) && advances(Some(&durable), &at("one", 6, None))
+        );
+        assert!(!advances(Some(&durable), &at("one", 4, None)));
+        assert!(advances(Some(&durable), &at("two", 1, None)));
+        assert!(
+            advances(Some(&durable), &at("one", 4, Some("customer 17"))),
+            "it is read anew from its beginning"
+        );
     }
 
     fn change(commit: u64, ordinal: u64) -> Change {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use writ_kernel::admission::{self, Fate, Read};
 use writ_kernel::{detect, identity};
 use writ_model::change::Change;
-use writ_model::control::Covered;
+use writ_model::control::{Covered, SourceProgress};
 use writ_model::id::{Generation, KeyHash, RecordKey, SourceName, SubjectId};
 use writ_model::lineage::{SubjectSequence, Versions};
 use writ_store::vault::{Subject, SubjectKey, Vault};
@@ -55,7 +55,13 @@ impl World {
         if let (Some(Bug::AcknowledgeBeforeSync), Some(progress)) = (self.bug, &handed.progress) {
             self.upstream.acknowledge(progress.position);
         }
-        self.batch.progress = handed.progress.or(self.batch.progress.take());
+        if let Some(progress) = handed.progress {
+            let durable = SourceProgress { position: self.reference.progress, ..progress.clone() };
+            let durable = self.batch.progress.as_ref().unwrap_or(&durable);
+            if admission::advances(Some(durable), &progress) {
+                self.batch.progress = Some(progress);
+            }
+        }
         self.want_commit();
         Ok(())
     }
