@@ -49,8 +49,8 @@ pub struct Parcel {
     pub at: Timestamp,
     /// Who sends.
     pub sender: Sender,
-    /// Events below this offset are settled and come again only by an operator's act; zero when nothing is
-    /// known of it.
+    /// Events below this offset are durably settled and come again only by an operator's act; zero when nothing is
+    /// known of it, and for subscribers that do not [forget](Subscriber::forgets).
     pub settled_below: Offset,
 }
 
@@ -72,6 +72,11 @@ pub trait Subscriber: Send + Sync {
     /// The mechanisms that this subscriber, as it is configured, proves. None of them: at least once only.
     fn proofs(&self) -> Vec<Proof> {
         Vec::new()
+    }
+
+    /// Whether it forgets what it has taken by [`Parcel::settled_below`].
+    fn forgets(&self) -> bool {
+        false
     }
 
     /// Whether [`Subscriber::probe`] says something. Such a subscriber takes no batches.

@@ -165,7 +165,10 @@ impl World {
         if let Course::Part(first, _) = call.course {
             items.truncate(first);
         }
-        let told = Told { now, owner: self.owner_told(call), settled_below: call.attempt.settled_below };
+        let durable = self.reference.cursors.get(self.names[subscriber].as_str());
+        let durable = durable.map_or(Offset::ZERO, |cursor| cursor.watermark);
+        let settled_below = call.attempt.settled_below.min(durable);
+        let told = Told { now, owner: self.owner_told(call), settled_below };
         let inbox = &mut self.inboxes[subscriber];
         let (answer, taken) = match (kind, call.way) {
             (Kind::Plain | Kind::Keyed, _) | (Kind::Probed, Way::Prepare | Way::Look) => {

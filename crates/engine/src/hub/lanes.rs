@@ -159,6 +159,16 @@ impl Lanes {
         mailboxes.for_each(|mailbox| mailbox.close());
     }
 
+    /// Reads how far the log says that a lane has come; nothing of it when that cannot be read. Blocking.
+    pub(crate) fn durable_cursor(&self, id: LaneId) -> Option<impl FnOnce() -> Offset + Send + use<>> {
+        let name = self.lane(id)?.name.clone();
+        let state = Arc::clone(&self.state);
+        Some(move || {
+            let cursor = state.cursor(&name).ok().flatten();
+            cursor.map_or(Offset::ZERO, |cursor| cursor.watermark)
+        })
+    }
+
     pub(crate) fn subscriber(&self, id: LaneId) -> Option<Arc<dyn Subscriber>> {
         self.lane(id).map(|lane| Arc::clone(&lane.subscriber))
     }

@@ -6,7 +6,7 @@ use writ_kernel::machine::Machine;
 use writ_kernel::settle;
 use writ_model::control::ControlFact;
 use writ_model::delivery::{Answer, Branch, Fault, Presence, Resolution, Verdict};
-use writ_model::id::SubjectId;
+use writ_model::id::{Offset, SubjectId};
 
 use super::{Committed, Fact, Hub};
 use crate::deliver::{self, Way};
@@ -200,10 +200,14 @@ impl Hub {
         self.call(call, dispatch::Fact::Resolved(lane, branch, lost));
     }
 
-    fn send(&mut self, attempt: Attempt, way: Way) {
+    fn send(&mut self, mut attempt: Attempt, way: Way) {
         let Some(subscriber) = self.lanes.subscriber(attempt.lane) else { return };
         let (id, cold, sender) = (attempt.id, self.cold.clone(), self.sender);
+        let durable = self.lanes.durable_cursor(attempt.lane).filter(|_| subscriber.forgets());
         let call = async move {
+            // What the lane has settled, and no cursor in the log says yet, a successor would send again.
+            attempt.settled_below =
+                durable.map_or(Offset::ZERO, |cursor| attempt.settled_below.min(cursor()));
             let answer = deliver::attempt(&attempt, subscriber.as_ref(), &cold, sender, way).await;
             dispatch::Fact::Answered(id, answer)
         };

@@ -72,6 +72,10 @@ struct Database {
 }
 
 impl Subscriber for Database {
+    fn forgets(&self) -> bool {
+        true
+    }
+
     fn deliver(&self, parcel: Parcel) -> BoxFuture<'_, Answer> {
         Box::pin(async move {
             let deadline = Instant::now() + self.timeout;
