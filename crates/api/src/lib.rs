@@ -15,6 +15,7 @@ mod read;
 mod replays;
 mod retention;
 mod routes;
+mod sagas;
 mod serve;
 mod stream;
 

@@ -89,11 +89,15 @@ pub(crate) async fn unify(response: Response) -> Response {
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         let status = match error.code {
-            code::SUBSCRIBER_UNKNOWN | code::REPLAY_UNKNOWN | code::HOLD_UNKNOWN => StatusCode::NOT_FOUND,
-            code::REQUEST_INVALID | code::FILTER_INVALID => StatusCode::BAD_REQUEST,
-            code::REPLAY_REFUSED | code::REISSUE_REFUSED | code::NOT_PULLED | code::TOKEN_FOREIGN => {
-                StatusCode::CONFLICT
+            code::SUBSCRIBER_UNKNOWN | code::REPLAY_UNKNOWN | code::HOLD_UNKNOWN | code::SAGA_UNKNOWN => {
+                StatusCode::NOT_FOUND
             }
+            code::REQUEST_INVALID | code::FILTER_INVALID => StatusCode::BAD_REQUEST,
+            code::REPLAY_REFUSED
+            | code::SAGA_REFUSED
+            | code::REISSUE_REFUSED
+            | code::NOT_PULLED
+            | code::TOKEN_FOREIGN => StatusCode::CONFLICT,
             code::REQUEST_REUSED => StatusCode::UNPROCESSABLE_ENTITY,
             code::DISK_FULL => StatusCode::INSUFFICIENT_STORAGE,
             code::INTAKE_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,

@@ -24,8 +24,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit.unwrap_or(100).clamp(1, PAGE_MAX)
+    }
+
+    pub(crate) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 }
 

@@ -16,7 +16,7 @@ use writ_model::code;
 
 use crate::problem::{self, Problem};
 use crate::serve::Patience;
-use crate::{App, causality, intake, operate, pull, read, replays, retention};
+use crate::{App, causality, intake, operate, pull, read, replays, retention, sagas};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,11 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/holds", READ, || get(retention::holds)),
     route("POST", "/v1/holds", OPERATE, || post(retention::place)),
     route("POST", "/v1/holds/{id}/release", OPERATE, || post(retention::release)),
+    route("GET", "/v1/sagas", READ, || get(sagas::list)),
+    route("POST", "/v1/sagas", OPERATE, || post(sagas::order)),
+    route("GET", "/v1/sagas/{id}", READ, || get(sagas::show)),
+    route("POST", "/v1/sagas/{id}/except", OPERATE, || post(sagas::except)),
+    route("POST", "/v1/sagas/{id}/compensate", OPERATE, || post(sagas::compensate)),
     route("GET", "/v1/subscribers/{name}/dead-letters", READ, || get(read::dead_letters)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/redrive", OPERATE, || post(operate::redrive)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", OPERATE, || post(operate::discard)),

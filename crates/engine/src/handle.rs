@@ -1,8 +1,9 @@
 //! The running engine, as the API and the command line use it.
 
 mod causality;
-mod replays;
+pub(crate) mod replays;
 mod retention;
+mod sagas;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::hub::reader::{ColdReader, Unreadable};
 use crate::payload::Payloads;
 use crate::replay::Recall;
 use crate::retention::Keeper;
+use crate::saga::Sagas;
 use crate::source::SourceStatus;
 use crate::writer::{Submission, WriterHandle};
 
@@ -44,6 +46,7 @@ pub use crate::retention::{RetentionReport, SegmentReport};
 pub use crate::writer::Admitted;
 pub use causality::{Seen, SeenBy};
 pub use retention::HoldRequest;
+pub use sagas::SagaRequest;
 pub use writ_kernel::dispatch::replay::Act;
 
 /// How long a push waits for room before it is told to come back.
@@ -197,6 +200,7 @@ pub(crate) struct Shared {
     pub(crate) cold: ColdReader,
     pub(crate) recall: Recall,
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) sagas: Sagas,
     pub(crate) store: StoreId,
     /// What derived state has reached.
     pub(crate) applied: watch::Receiver<Offset>,

@@ -39,6 +39,7 @@ use crate::recovery::{self, failed};
 use crate::replay::{self, Recall};
 use crate::retention::Keeper;
 use crate::retention::janitor::Janitor;
+use crate::saga::Sagas;
 use crate::sweep::Sweep;
 use crate::writer::quota::Quota;
 use crate::writer::{FromHub, Pins, Scratch, Taken, Terms, Work, Writer, WriterHandle, random};
@@ -252,8 +253,10 @@ impl<'a> Parts<'a> {
         commands: mpsc::Sender<crate::hub::command::Command>,
         push: BTreeMap<SourceName, PushEntry>,
         mailboxes: Mailboxes,
-    ) -> Shared {
-        Shared {
+    ) -> Result<Shared, EngineError> {
+        let (state, vault) = (self.state.as_ref(), Arc::clone(&self.vault));
+        let sagas = Sagas::new(state, vault, self.secrets.event_id_key)?;
+        Ok(Shared {
             tenant: self.config.tenant.clone(),
             writer: self.handle.clone(),
             commands,
@@ -261,6 +264,7 @@ impl<'a> Parts<'a> {
             cold: self.cold.clone(),
             recall: self.recall.clone(),
             keeper: Arc::clone(&self.keeper),
+            sagas,
             store: DeliveryKey::new(self.secrets.delivery_key).store_id(),
             applied: self.applied.subscribe(),
             payloads: Arc::clone(&self.payloads),
@@ -269,7 +273,7 @@ impl<'a> Parts<'a> {
             subscribers: self.config.subscribers.keys().cloned().collect(),
             mailboxes,
             is_stopping: std::sync::atomic::AtomicBool::new(false),
-        }
+        })
     }
 
     fn gate(&self, policy: &Policy) -> Gate {

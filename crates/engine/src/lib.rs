@@ -19,6 +19,7 @@ mod payload;
 mod recovery;
 mod replay;
 mod retention;
+mod saga;
 mod source;
 mod sweep;
 mod writer;

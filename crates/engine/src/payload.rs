@@ -11,7 +11,7 @@ use writ_kernel::dispatch::{Item, LaneId};
 use writ_kernel::gate::permit;
 use writ_model::cloudevent::{CloudEvent, Placement};
 use writ_model::envelope::{ClearHeader, PrivatePart};
-use writ_model::id::Offset;
+use writ_model::id::{Generation, Offset, SubjectId};
 use writ_model::time::Timestamp;
 use writ_model::verdict::Decision;
 use writ_schema::cloudevents::View;
@@ -48,6 +48,23 @@ impl Event {
     pub(crate) fn into_view_without(self, withhold: &[String]) -> Option<Arc<View>> {
         let private = lock(&self.private).take()?;
         Some(self.render(private, withhold))
+    }
+
+    /// The event as it is read when its key was destroyed.
+    fn shredded(&self) -> Arc<Self> {
+        Arc::new(Self {
+            offset: self.offset,
+            header: self.header.clone(),
+            decision: self.decision.clone(),
+            placement: self.placement,
+            intent_index: self.intent_index,
+            intent: self.intent.clone(),
+            settle_by: self.settle_by,
+            bytes: self.bytes,
+            lanes: self.lanes.clone(),
+            private: Mutex::new(None),
+            view: OnceLock::new(),
+        })
     }
 
     /// What is left of the event when its key was destroyed.
@@ -210,6 +227,20 @@ impl Payloads {
                 shelf.bytes -= cost(&dropped);
             }
         }
+    }
+
+    /// The content key of a subject's life was destroyed: what memory holds open of it goes too.
+    pub(crate) fn shred(&self, subject: SubjectId, generation: Generation) {
+        let is_of = |header: &ClearHeader| header.subject_id == subject && header.generation == generation;
+        let mut ring = lock(&self.ring);
+        ring.events
+            .iter_mut()
+            .filter(|event| is_of(&event.header))
+            .for_each(|event| *event = event.shredded());
+        drop(ring);
+        let mut shelf = lock(&self.shelf);
+        let shelved = shelf.events.values_mut().filter(|event| is_of(&event.header));
+        shelved.for_each(|event| *event = event.shredded());
     }
 
     /// An event, if memory has it.

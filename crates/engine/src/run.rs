@@ -70,7 +70,7 @@ fn launch(config: &Config, assembled: Assembled, store: Store) -> Result<Running
     let follower = parts.follower((&log, audit), &lanes, wires.wakes, wires.facts.clone(), commands);
     let mailboxes = parts.mailboxes(&lanes);
     let hub = parts.hub(&log, lanes, wires.facts)?;
-    let shared = parts.shared(wires.commands, push, mailboxes);
+    let shared = parts.shared(wires.commands, push, mailboxes)?;
     let handle = parts.handle.clone();
     let writer = parts.writer(log, Judges { policy, registry, mappings }, wires.wake, wires.committed)?;
     let (failed, failure) = mpsc::unbounded_channel();
@@ -144,6 +144,7 @@ impl Running {
         }
         let shared = Arc::get_mut(&mut self.handle.shared);
         shared.expect("the handle is not shared before the start has returned").pull = reports;
+        self.sources.spawn(crate::saga::drive(self.handle.clone(), self.stop.subscribe()));
         Ok(())
     }
 

@@ -24,4 +24,6 @@ pub mod finding;
 
 pub mod retention;
 
+pub mod saga;
+
 pub mod identity;

@@ -104,6 +104,8 @@ codes! {
     REPLAY_REFUSED = "WRIT-6027", "the replay cannot be started or changed now";
     REISSUE_REFUSED = "WRIT-6028", "new delivery ids would break an exactly-once guarantee";
     REQUEST_REUSED = "WRIT-6029", "the idempotency key was used for another request";
+    SAGA_UNKNOWN = "WRIT-6030", "there is no such saga";
+    SAGA_REFUSED = "WRIT-6031", "the saga cannot be ordered or changed now";
 
     AUDIT_SIGNATURE = "WRIT-7010", "a checkpoint's signature does not verify";
     AUDIT_ROOT = "WRIT-7011", "a tile or the root does not match";

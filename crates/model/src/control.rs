@@ -13,6 +13,7 @@ use crate::id::{
 };
 use crate::replay::{ReplayAct, ReplayOrder, ReplayWithheld};
 use crate::retention::{Hold, HoldReleased, Truncated};
+use crate::saga::Saga;
 use crate::taxonomy::{ChangeType, PriorityClass};
 use crate::time::Timestamp;
 use crate::verdict::{PolicyVersion, Reason, WithheldAs};
@@ -70,6 +71,8 @@ pub enum ControlFact {
     HoldPlaced(Box<Hold>),
     /// A legal hold was released.
     HoldReleased(HoldReleased),
+    /// A saga was ordered, or changed: as it is now.
+    Saga(Box<Saga>),
     /// A finding was opened, seen again, overdue or closed.
     Finding(Finding),
 }

@@ -27,6 +27,8 @@ pub mod replay;
 
 pub mod retention;
 
+pub mod saga;
+
 pub mod control;
 
 pub mod delivery;

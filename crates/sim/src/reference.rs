@@ -249,6 +249,7 @@ impl Reference {
             | ControlFact::Lane(_)
             | ControlFact::Rekeyed(_)
             | ControlFact::Finding(_)
+            | ControlFact::Saga(_)
             | ControlFact::ReplayOrdered(_)
             | ControlFact::ReplayActed(_)
             | ControlFact::ReplayWithheld(_) => {}

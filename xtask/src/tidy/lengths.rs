@@ -11,7 +11,7 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// A crate of words that grows without bound becomes a drawer for everything.
-const MODEL_LINES_MAX: usize = 3_000;
+const MODEL_LINES_MAX: usize = 3_500;
 const MODEL_SOURCES: &str = "crates/model/src/";
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
@@ -64,13 +64,13 @@ mod tests {
     #[test]
     fn the_vocabulary_crate_has_a_ceiling_of_its_own() {
         let part = "const A: u8 = 1;\n".repeat(FILE_LINES_MAX);
-        let paths = ["a", "b", "c", "d", "e"].map(|name| format!("{MODEL_SOURCES}{name}.rs"));
+        let paths = ["a", "b", "c", "d", "e", "f"].map(|name| format!("{MODEL_SOURCES}{name}.rs"));
         let mut files: Vec<(&str, &str)> = paths.iter().map(|path| (path.as_str(), part.as_str())).collect();
         assert_eq!(check(&Tree::of(&files)), []);
-        let last = "const A: u8 = 1;\n".repeat(MODEL_LINES_MAX - 5 * FILE_LINES_MAX);
-        files.push(("crates/model/src/f.rs", &last));
+        let last = "const A: u8 = 1;\n".repeat(MODEL_LINES_MAX - 6 * FILE_LINES_MAX);
+        files.push(("crates/model/src/g.rs", &last));
         assert_eq!(check(&Tree::of(&files)), []);
-        files.push(("crates/model/src/g.rs", "//! One more.\n"));
+        files.push(("crates/model/src/h.rs", "//! One more.\n"));
         assert_eq!(check(&Tree::of(&files)).len(), 1);
     }
 }

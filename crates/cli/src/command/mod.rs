@@ -11,6 +11,7 @@ mod init;
 mod replay;
 mod retention;
 mod run;
+mod saga;
 mod seen;
 mod status;
 mod trace;
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Retention(retention::Arguments),
     /// Place, list and release legal holds
     Hold(hold::Arguments),
+    /// Merge, split and erase in steps that every subscriber takes
+    Saga(saga::Arguments),
     /// List, redrive or discard dead letters
     DeadLetters(dead_letters::Arguments),
     /// Say when a duty under a law is due, and why; works without an engine
@@ -87,6 +90,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(arguments) => block_on(replay::run(arguments)),
         Command::Retention(arguments) => block_on(retention::run(arguments)),
         Command::Hold(arguments) => block_on(hold::run(arguments)),
+        Command::Saga(arguments) => block_on(saga::run(arguments)),
         Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),
         Command::Deadline(arguments) => deadline::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),

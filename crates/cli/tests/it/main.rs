@@ -17,5 +17,6 @@ mod oracle;
 mod receivers;
 mod replays;
 mod retention;
+mod sagas;
 mod stage;
 mod workload;

@@ -111,7 +111,7 @@ pub(crate) fn replay_at_rest(state: &dyn State, id: &str) -> Result<Option<Repla
     Ok(found.map(|progress| ReplayStatus::at_rest(progress, order)))
 }
 
-pub(super) fn stopping() -> EngineError {
+pub(crate) fn stopping() -> EngineError {
     let remedy = "ask again when it runs; look whether the act was taken";
     let code = writ_model::code::NOT_RUNNING;
     EngineError::new(code, "carry out an act", "the engine is stopping", remedy)

@@ -71,7 +71,7 @@ impl EngineHandle {
         self.journal(ControlFact::HoldReleased(released)).await
     }
 
-    async fn journal(&self, fact: ControlFact) -> Result<(), EngineError> {
+    pub(crate) async fn journal(&self, fact: ControlFact) -> Result<(), EngineError> {
         let (durable, is_durable) = oneshot::channel();
         self.shared.writer.send(Work::Facts(vec![fact]));
         self.shared.writer.send(Work::Durable(durable));

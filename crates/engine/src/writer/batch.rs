@@ -42,6 +42,7 @@ pub(super) struct Span {
     pub(super) incarnation: String,
     pub(super) from: String,
     pub(super) to: String,
+    is_read: bool,
 }
 
 /// The commit under construction.
@@ -115,12 +116,18 @@ impl FromHub {
 
 impl Span {
     /// Takes one more change in.
+    /// A pushed change has no position of its own: it begins a span only where nothing was read.
     pub(super) fn extend(&mut self, change: &Change) {
+        let is_read = change.producer_id.is_none();
+        if !is_read && self.is_read {
+            return;
+        }
         let position = change.position.to_string();
-        if self.from.is_empty() {
+        if self.from.is_empty() || is_read != self.is_read {
             self.incarnation.clone_from(&change.incarnation.0);
             self.from.clone_from(&position);
         }
+        self.is_read = is_read;
         self.to = position;
     }
 }

@@ -180,6 +180,9 @@ impl Writer {
             Work::Confirm(attempt) => batch.hub.confirms.push(attempt),
             Work::Retire { before, as_of } => self.retire(batch, before, as_of),
             Work::Truncate(before) => self.truncate(before),
+            Work::Destroy { subject, generation, done } => {
+                return self.destroy(batch, (subject, generation), done);
+            }
             Work::Durable(done) => batch.hub.loads.push(Deferred::Durable(done)),
             Work::Stop => {}
         }
@@ -232,7 +235,7 @@ impl Writer {
     }
 
     /// Commits what the batch holds so far; what is still to come follows in a commit of its own.
-    fn commit_first(&mut self, batch: &mut Batch) -> Result<Option<EngineError>, EngineError> {
+    pub(super) fn commit_first(&mut self, batch: &mut Batch) -> Result<Option<EngineError>, EngineError> {
         let rest = Batch { load: batch.load, ..Batch::default() };
         self.commit(std::mem::replace(batch, rest))
     }

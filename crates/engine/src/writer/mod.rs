@@ -10,6 +10,7 @@ mod batch;
 mod build;
 mod commit;
 mod decide;
+mod destroy;
 mod failure;
 mod finals;
 mod leaf;
@@ -32,7 +33,7 @@ use writ_model::code;
 use writ_model::control::{ControlFact, SourceProgress};
 use writ_model::delivery::AttemptId;
 use writ_model::envelope::Envelope;
-use writ_model::id::{EventId, Offset, SourceName, SubjectId};
+use writ_model::id::{EventId, Generation, Offset, SourceName, SubjectId};
 use writ_model::verdict::{Reason, WithheldAs};
 use writ_store::seal;
 use writ_store::vault::SubjectKey;
@@ -133,6 +134,12 @@ pub(crate) enum Work {
     },
     /// Remove the segments below an offset; the journal says so already.
     Truncate(Offset),
+    /// Destroy the content key of a subject's life, once everything before this is committed; then tell.
+    Destroy {
+        subject: SubjectId,
+        generation: Generation,
+        done: oneshot::Sender<()>,
+    },
     /// Tell once everything before this is committed.
     Durable(oneshot::Sender<()>),
     /// Finish what is queued and end.

@@ -7,6 +7,7 @@ use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{Offset, SourceName};
 use writ_model::replay::{DeliveryIds, ReplayOrder, Selection, Shredded};
 use writ_model::retention::{Clocks, Hold, HoldReleased, Truncated};
+use writ_model::saga::{Saga, SagaKind, SagaState};
 use writ_model::time::Timestamp;
 
 use super::sample;
@@ -20,6 +21,7 @@ pub(super) fn all<S: State>(fresh: &impl Fn() -> S) {
     a_replay_is_found_by_its_request_and_counted(&fresh());
     the_last_replays_that_ended_are_kept(&fresh());
     a_hold_is_listed_until_it_is_released(&fresh());
+    a_saga_is_known_as_it_was_last_told(&fresh());
     the_last_truncation_is_known(&fresh());
     an_event_that_leaves_the_log_is_forgotten_and_others_are_not(&fresh());
     forgetting_leaves_the_time_of_what_stays(&fresh());
@@ -137,6 +139,34 @@ fn a_hold_is_listed_until_it_is_released(state: &impl State) {
     apply(state, &[fact(2, ControlFact::HoldReleased(released))]);
     let left = state.holds().unwrap();
     assert_eq!(left.iter().map(|hold| hold.id.as_str()).collect::<Vec<_>>(), ["b"]);
+}
+
+fn a_saga_is_known_as_it_was_last_told(state: &impl State) {
+    let saga = |id: &str, state| Saga {
+        id: id.to_owned(),
+        kind: SagaKind::Merge,
+        reason: "matched".to_owned(),
+        actor: "ada".to_owned(),
+        at: Timestamp(1),
+        steps: Vec::new(),
+        exceptions: Vec::new(),
+        state,
+        why: None,
+        changed_at: Timestamp(1),
+    };
+    let told = |offset, id: &str, how| fact(offset, ControlFact::Saga(Box::new(saga(id, how))));
+    apply(state, &[told(0, "a", SagaState::Running), told(1, "b", SagaState::Running)]);
+    apply(state, &[told(2, "a", SagaState::Done)]);
+    assert_eq!(state.saga("a").unwrap().map(|saga| saga.state), Some(SagaState::Done));
+    assert_eq!(state.saga("c").unwrap(), None);
+    let ids = |after, limit| {
+        let sagas = state.sagas(after, limit).unwrap();
+        sagas.into_iter().map(|saga| saga.id).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (ids(None, 9), ids(None, 1), ids(Some("a"), 9)),
+        (vec!["a".to_owned(), "b".to_owned()], vec!["a".to_owned()], vec!["b".to_owned()])
+    );
 }
 
 fn the_last_truncation_is_known(state: &impl State) {

@@ -124,6 +124,7 @@ impl<'a> Draft<'a> {
             }
             // Where subjects are found is the vault's.
             ControlFact::Rekeyed(_) => Ok(()),
+            ControlFact::Saga(saga) => self.put_json(CONTROL, key::saga(&saga.id), saga),
             ControlFact::Finding(finding) => self.finding(finding),
         }
     }

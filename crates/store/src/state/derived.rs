@@ -12,6 +12,7 @@ use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::replay::ReplayOrder;
 use writ_model::retention::Hold;
+use writ_model::saga::Saga;
 use writ_model::time::Timestamp;
 
 use super::derive::Draft;
@@ -300,6 +301,18 @@ impl<P: Pairs> State for Derived<P> {
             .scan(CONTROL, key::HOLDS, &[], HOLDS_MAX)
             .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
             .map_err(StateError::when("list legal holds"))
+    }
+
+    fn sagas(&self, after: Option<&str>, limit: usize) -> Result<Vec<Saga>, StateError> {
+        let start = after.map(|id| just_after(&key::saga(id))).unwrap_or_default();
+        self.pairs
+            .scan(CONTROL, key::SAGAS, &start, limit)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list sagas"))
+    }
+
+    fn saga(&self, id: &str) -> Result<Option<Saga>, StateError> {
+        self.fact(CONTROL, &key::saga(id)).map_err(StateError::when("read a saga"))
     }
 
     fn truncated(&self) -> Result<Offset, StateError> {

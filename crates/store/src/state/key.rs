@@ -14,6 +14,7 @@
 //!           "y" request                      replay id
 //!           "m"                              number of the last replay
 //!           "h" hold id                      Hold, until it is released
+//!           "g" saga id                      Saga
 //!           "x"                              offset before which the log is dropped
 //!           "b" subscriber, 0, epoch, attempt  Branch
 //!           "f" subscriber, 0, kind          Finding
@@ -62,6 +63,8 @@ pub(super) const ENDED: &[u8] = b"e";
 pub(super) const REPLAY_NUMBER: &[u8] = b"m";
 /// Prefix of the legal holds.
 pub(super) const HOLDS: &[u8] = b"h";
+/// Prefix of the sagas.
+pub(super) const SAGAS: &[u8] = b"g";
 /// Key of the offset before which the log is dropped.
 pub(super) const TRUNCATED: &[u8] = b"x";
 /// Prefix of the open events.
@@ -127,6 +130,10 @@ pub(super) fn replay_order(id: &str) -> Vec<u8> {
 
 pub(super) fn request(request: &str) -> Vec<u8> {
     tagged(b'y', request.as_bytes())
+}
+
+pub(super) fn saga(id: &str) -> Vec<u8> {
+    tagged(b'g', id.as_bytes())
 }
 
 pub(super) fn hold(id: &str) -> Vec<u8> {

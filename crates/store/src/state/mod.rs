@@ -26,6 +26,7 @@ use writ_model::finding::Finding;
 use writ_model::id::{EventId, Offset, SourceName, SubjectId, SubscriberName};
 use writ_model::replay::ReplayOrder;
 use writ_model::retention::Hold;
+use writ_model::saga::Saga;
 use writ_model::time::Timestamp;
 
 use crate::error::StateError;
@@ -144,6 +145,12 @@ pub trait State: Send + Sync {
 
     /// Legal holds that are not released.
     fn holds(&self) -> Result<Vec<Hold>, StateError>;
+
+    /// Sagas by id, those that have ended too: at most `limit`, from behind `after`.
+    fn sagas(&self, after: Option<&str>, limit: usize) -> Result<Vec<Saga>, StateError>;
+
+    /// One saga.
+    fn saga(&self, id: &str) -> Result<Option<Saga>, StateError>;
 
     /// The offset before which the journal says that the log is dropped.
     fn truncated(&self) -> Result<Offset, StateError>;

@@ -1,0 +1,30 @@
+//! The writer's part in an erasure: a key goes between two commits, so that no event of a commit is sealed under a
+//! key that is gone when it is durable.
+
+use tokio::sync::oneshot;
+use writ_model::id::{Generation, SubjectId};
+use writ_store::vault::Purpose;
+
+use super::batch::Batch;
+use super::commit::Writer;
+use super::failure::vault_failed;
+use crate::error::EngineError;
+
+impl Writer {
+    /// Destroys the content key of a subject's life, and what memory holds open of it.
+    pub(super) fn destroy(
+        &mut self,
+        batch: &mut Batch,
+        (subject, generation): (SubjectId, Generation),
+        done: oneshot::Sender<()>,
+    ) -> Result<(), EngineError> {
+        // A refusal is told to those whose changes it concerns.
+        self.commit_first(batch)?;
+        let destroyed = self.vault().destroy(subject, generation, &[Purpose::Content]);
+        destroyed.map_err(|error| vault_failed(&error))?;
+        self.payloads.shred(subject, generation);
+        // Who asked may have gone.
+        let _ = done.send(());
+        Ok(())
+    }
+}
