@@ -82,7 +82,7 @@ pub(crate) async fn list(State(app): State<App>, Query(page): Query<Page>) -> Re
 }
 
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Saga>, Problem> {
-    Ok(Json(app.engine.saga(&id).await?))
+    Ok(Json(app.engine.saga(&id)?))
 }
 
 /// The body of `POST /v1/sagas/{id}/except`.

@@ -23,6 +23,7 @@ use writ_model::finding::Finding;
 use writ_model::guarantee::Promise;
 use writ_model::id::{EventId, Offset, SourceName, StoreId, SubjectId, SubscriberName, TenantId};
 use writ_model::lineage::{CausalityToken, Standing};
+use writ_model::saga::Saga;
 use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 use writ_store::state::State;
@@ -119,6 +120,8 @@ pub struct Report {
     pub subscribers: Vec<LaneStatus>,
     /// Open findings, the worst first.
     pub findings: Vec<Finding>,
+    /// Sagas that have not ended.
+    pub sagas: Vec<Saga>,
 }
 
 /// One event's life, as `writ trace` shows it.
@@ -251,6 +254,7 @@ impl EngineHandle {
             sources: self.sources(),
             subscribers: answer.await.unwrap_or_default(),
             findings: self.findings().unwrap_or_default(),
+            sagas: self.shared.sagas.open(),
         }
     }
 

@@ -7,13 +7,16 @@ mod act;
 mod announce;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, watch};
 use writ_kernel::identity::Key;
 use writ_kernel::saga::{self, Fact, Next};
+use writ_model::code;
 use writ_model::control::ControlFact;
 use writ_model::saga::{Action, Saga, SagaState};
+use writ_model::time::Timestamp;
 use writ_store::state::State;
 
 use crate::clock;
@@ -21,15 +24,22 @@ use crate::error::EngineError;
 use crate::handle::EngineHandle;
 use crate::hub::reader::SharedVault;
 
-/// Who has taken an announcement is looked at this often.
+/// Who has taken an announcement is looked at this often while a saga is fresh, and this seldom when it has waited for
+/// long: for a subscriber that is down, or for an operator.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_SELDOM: Duration = Duration::from_secs(5);
+
+/// A saga is looked at after this share of the time since it last changed.
+const SHARE_OF_AGE: u32 = 8;
 
 /// Sagas read in one step.
 const PAGE: usize = 256;
 
-/// The sagas that have not ended. Who changes one holds the lock until the change is durable.
+/// The sagas that have not ended.
 pub(crate) struct Sagas {
-    pub(crate) open: Mutex<BTreeMap<String, Saga>>,
+    /// Held by who changes one, until the change is durable.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    open: Mutex<BTreeMap<String, Saga>>,
     pub(crate) wake: Notify,
     pub(crate) vault: SharedVault,
     event_id_key: Key,
@@ -47,18 +57,40 @@ impl Sagas {
             let left = page.into_iter().filter(|saga| !saga::has_ended(saga));
             open.extend(left.map(|saga| (saga.id.clone(), saga)));
         }
-        Ok(Self { open: Mutex::new(open), wake: Notify::new(), vault, event_id_key })
+        let (turn, open) = (tokio::sync::Mutex::new(()), Mutex::new(open));
+        Ok(Self { turn, open, wake: Notify::new(), vault, event_id_key })
+    }
+
+    /// Those that are open, as they were when last made durable.
+    pub(crate) fn open(&self) -> Vec<Saga> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// One of them.
+    pub(crate) fn get(&self, id: &str) -> Option<Saga> {
+        self.lock().get(id).cloned()
+    }
+
+    fn put(&self, saga: Saga) {
+        match saga::has_ended(&saga) {
+            true => drop(self.lock().remove(&saga.id)),
+            false => drop(self.lock().insert(saga.id.clone(), saga)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Saga>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Until told to stop.
 pub(crate) async fn drive(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        let has_open = engine.turn_sagas().await;
+        let pause = engine.turn_sagas().await;
         let look = async {
-            match has_open {
-                true => tokio::time::sleep(LOOK_EVERY).await,
-                false => std::future::pending().await,
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -70,47 +102,40 @@ pub(crate) async fn drive(engine: EngineHandle, mut stop: watch::Receiver<bool>)
 }
 
 impl EngineHandle {
-    /// Takes every open saga as far as it goes now; whether any is left open.
-    async fn turn_sagas(&self) -> bool {
-        let ids: Vec<String> = self.shared.sagas.open.lock().await.keys().cloned().collect();
-        for id in ids {
-            if let Err(error) = self.turn_saga(&id).await {
-                tracing::warn!(saga = %id, code = error.code.id, error = %error, "a saga does not get on; it is tried again");
+    /// Takes every open saga as far as it goes now; when to look again, if any is left open.
+    async fn turn_sagas(&self) -> Option<Duration> {
+        let mut has_failed = false;
+        for saga in self.shared.sagas.open() {
+            if let Err(error) = self.turn_saga(&saga.id).await {
+                has_failed = true;
+                tracing::warn!(saga = %saga.id, code = error.code.id, error = %error, "a saga does not get on; it is tried again");
             }
         }
-        !self.shared.sagas.open.lock().await.is_empty()
+        let freshest = self.shared.sagas.open().iter().map(|saga| saga.changed_at).max()?;
+        Some(if has_failed { LOOK_SELDOM } else { pause(freshest, clock::wall()) })
     }
 
     async fn turn_saga(&self, id: &str) -> Result<(), EngineError> {
         loop {
-            let mut open = self.shared.sagas.open.lock().await;
-            let Some(mut saga) = open.get(id).cloned() else { return Ok(()) };
+            let _turn = self.shared.sagas.turn.lock().await;
+            let Some(mut saga) = self.shared.sagas.get(id) else { return Ok(()) };
             let Some(fact) = self.carry_out(&saga).await? else { return Ok(()) };
             if !saga::took(&mut saga, fact, clock::wall()) {
                 return Ok(());
             }
-            self.keep_saga(&mut open, saga).await?;
+            self.keep_saga(saga).await?;
         }
     }
 
-    /// Journals a saga as it is now; durable when this returns.
-    pub(crate) async fn keep_saga(
-        &self,
-        open: &mut BTreeMap<String, Saga>,
-        saga: Saga,
-    ) -> Result<(), EngineError> {
+    /// Journals a saga as it is now; durable when this returns. The caller has the turn.
+    pub(crate) async fn keep_saga(&self, saga: Saga) -> Result<(), EngineError> {
         self.journal(ControlFact::Saga(Box::new(saga.clone()))).await?;
-        let (id, kind, state) = (saga.id.clone(), saga.kind, saga.state);
+        let Saga { id, kind, state, why, .. } = &saga;
         match state {
-            SagaState::Stuck => {
-                tracing::warn!(saga = %id, %kind, why = saga.why.as_deref(), "a saga waits for an operator");
-            }
+            SagaState::Stuck => tracing::warn!(saga = %id, %kind, why, "a saga waits for an operator"),
             _ => tracing::info!(saga = %id, %kind, ?state, "a saga got on"),
         }
-        match saga::has_ended(&saga) {
-            true => drop(open.remove(&id)),
-            false => drop(open.insert(id, saga)),
-        }
+        self.shared.sagas.put(saga);
         Ok(())
     }
 
@@ -118,7 +143,11 @@ impl EngineHandle {
     async fn carry_out(&self, saga: &Saga) -> Result<Option<Fact>, EngineError> {
         match saga::next(saga, clock::wall()) {
             Next::Nothing | Next::Wait(_) => Ok(None),
-            Next::Announce(at) => self.announce(saga, at).await.map(Some),
+            Next::Announce(at) => match self.announce(saga, at).await {
+                // Its record is not known any more: nothing that is tried again mends that.
+                Err(error) if error.code == code::SAGA_REFUSED => Ok(Some(Fact::Barred(error.to_string()))),
+                announced => announced.map(Some),
+            },
             Next::Look(at) => self.look(saga, at).await,
             Next::Destroy(at) => match saga.steps[at].action {
                 Action::Destroy { subject, generation, .. } => {
@@ -127,5 +156,25 @@ impl EngineHandle {
                 Action::Announce { .. } => Ok(None),
             },
         }
+    }
+}
+
+/// How long to wait before the next look, by when a saga last changed.
+fn pause(changed_at: Timestamp, now: Timestamp) -> Duration {
+    let age = u64::try_from(now.0.saturating_sub(changed_at.0)).unwrap_or_default();
+    (Duration::from_micros(age) / SHARE_OF_AGE).clamp(LOOK_EVERY, LOOK_SELDOM)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_saga_is_looked_at_often_and_one_that_waits_seldom() {
+        let after = |seconds: i64| pause(Timestamp(1_000_000), Timestamp(1_000_000 + seconds * 1_000_000));
+        assert_eq!((after(0), after(1)), (LOOK_EVERY, LOOK_EVERY));
+        assert_eq!(after(16), Duration::from_secs(2));
+        assert_eq!(after(3600), LOOK_SELDOM);
+        assert_eq!(after(-5), LOOK_EVERY, "a clock that went back");
     }
 }

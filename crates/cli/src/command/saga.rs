@@ -198,7 +198,8 @@ fn planned(saga: &Value, is_done: bool) -> String {
     whole(saga) + note
 }
 
-fn line(saga: &Value) -> String {
+/// One saga in a line.
+pub(super) fn line(saga: &Value) -> String {
     let text = |name: &str| saga[name].as_str().unwrap_or_default();
     let (id, kind, state, actor, at) = (text("id"), text("kind"), text("state"), text("actor"), text("at"));
     let why = saga["why"].as_str().map(|why| format!(": {why}")).unwrap_or_default();

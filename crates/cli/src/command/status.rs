@@ -1,4 +1,4 @@
-//! `writ status`: sources, lanes, breakers and findings, as they are now.
+//! `writ status`: sources, lanes, breakers, findings and open sagas, as they are now.
 
 use std::process::ExitCode;
 
@@ -74,6 +74,11 @@ fn print(report: &Value) {
     }
     println!();
     super::findings::print(list(report, "findings"));
+    let sagas = list(report, "sagas");
+    if !sagas.is_empty() {
+        println!("\nopen sagas");
+        sagas.iter().for_each(|saga| println!("{}", super::saga::line(saga)));
+    }
 }
 
 /// The change types that are promised more, or less, than at-least-once.

@@ -121,6 +121,8 @@ async fn a_merge_that_a_subscriber_refuses_is_stuck_and_is_taken_back_everywhere
         stuck["why"].as_str().is_some_and(|why| why.contains("crm has it in the dead letters")),
         "{stuck}"
     );
+    let status = scene.stage.writ(&["status"]).await.succeeded();
+    assert!(status.contains(&format!("{saga}  merge")), "an operator sees it: {status}");
     let past = ["saga", "except", &saga, "crm", "--until", "2020-01-01T00:00:00Z", "--reason", "x"];
     let past = scene.stage.writ(&past).await;
     assert!(past.err.contains("WRIT-6031"), "{past:?}");

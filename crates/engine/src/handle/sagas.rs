@@ -81,15 +81,14 @@ impl EngineHandle {
     /// Begins a saga. Its order is durable when this returns. One at a time is open of a subject (`WRIT-6031`).
     pub async fn begin_saga(&self, request: SagaRequest) -> Result<Saga, EngineError> {
         let begun = self.plan_saga(request).await?;
-        let mut open = self.shared.sagas.open.lock().await;
+        let _turn = self.shared.sagas.turn.lock().await;
         let about = subjects(&begun);
-        if let Some(other) = open.values().find(|other| subjects(other).iter().any(|one| about.contains(one)))
-        {
+        let open = self.shared.sagas.open();
+        if let Some(other) = open.iter().find(|other| subjects(other).iter().any(|one| about.contains(one))) {
             let cause = format!("{} is open and about the same subject", other.id);
             return Err(refused("order a saga", &cause));
         }
-        self.keep_saga(&mut open, begun.clone()).await?;
-        drop(open);
+        self.keep_saga(begun.clone()).await?;
         self.shared.sagas.wake.notify_one();
         Ok(begun)
     }
@@ -100,11 +99,11 @@ impl EngineHandle {
     }
 
     /// One saga.
-    pub async fn saga(&self, id: &str) -> Result<Saga, EngineError> {
-        if let Some(saga) = self.shared.sagas.open.lock().await.get(id) {
-            return Ok(saga.clone());
+    pub fn saga(&self, id: &str) -> Result<Saga, EngineError> {
+        match self.shared.sagas.get(id) {
+            Some(saga) => Ok(saga),
+            None => self.shared.state.saga(id).map_err(state_failed)?.ok_or_else(|| unknown(id)),
         }
-        self.shared.state.saga(id).map_err(state_failed)?.ok_or_else(|| unknown(id))
     }
 
     /// Goes on without a subscriber until a time. Durable when this returns.
@@ -133,14 +132,10 @@ impl EngineHandle {
         what: &str,
         act: impl FnOnce(&mut Saga) -> Result<(), saga::Refused>,
     ) -> Result<Saga, EngineError> {
-        let mut open = self.shared.sagas.open.lock().await;
-        let mut saga = match open.get(id) {
-            Some(saga) => saga.clone(),
-            None => self.shared.state.saga(id).map_err(state_failed)?.ok_or_else(|| unknown(id))?,
-        };
+        let _turn = self.shared.sagas.turn.lock().await;
+        let mut saga = self.saga(id)?;
         act(&mut saga).map_err(|why| refused(&format!("{what} {id}"), &why.to_string()))?;
-        self.keep_saga(&mut open, saga.clone()).await?;
-        drop(open);
+        self.keep_saga(saga.clone()).await?;
         self.shared.sagas.wake.notify_one();
         Ok(saga)
     }
