@@ -158,10 +158,18 @@ impl Writer {
         identity::key_hash(&secrets.tenant_key, tenant, &change.source, &change.table, key)
     }
 
-    /// The change's key belonged to a record that this very batch gives another: the vault has to learn of
-    /// that before a new subject can be created under it.
-    pub(super) fn takes_over_a_key(&self, batch: &Batch, change: &Change) -> bool {
-        !batch.given_away.is_empty() && batch.given_away.contains(&self.key_hash(change, &change.key))
+    /// The change has to wait for the commit of what the batch holds. Its key belonged to a record that this very
+    /// batch gives another: the vault has to learn of that before a new subject can be created under it. Or its
+    /// record was moved by a fact: in a commit events stand before facts, so after a crash its events would be
+    /// looked for where the record is not yet.
+    pub(super) fn needs_commit_first(&self, batch: &Batch, change: &Change) -> bool {
+        if batch.given_away.is_empty() && batch.moved_to.is_empty() {
+            return false;
+        }
+        let key_hash = self.key_hash(change, &change.key);
+        let old = change.old_key.as_ref().map(|old| self.key_hash(change, old));
+        let is_moved = |hash: &KeyHash| batch.moved_to.contains(hash);
+        batch.given_away.contains(&key_hash) || is_moved(&key_hash) || old.as_ref().is_some_and(is_moved)
     }
 
     /// The record's subject: where its key was before the change, else where it is now, else drawn anew.

@@ -59,6 +59,8 @@ pub(super) struct Batch {
     pub(super) overlay: Overlay,
     /// Key hashes whose subjects this batch moves to others.
     pub(super) given_away: BTreeSet<KeyHash>,
+    /// Key hashes that a fact of this batch, and no event, moves subjects to.
+    pub(super) moved_to: BTreeSet<KeyHash>,
     pub(super) covered: BTreeMap<SourceName, Covered>,
     pub(super) taken: BTreeMap<EventId, IntakeSeen>,
     pub(super) tallies: BTreeMap<SourceName, Tally>,

@@ -207,7 +207,7 @@ impl Writer {
         }
         let mut admitted: Vec<Admitted> = Vec::with_capacity(submission.changes.len());
         for change in &submission.changes {
-            if self.takes_over_a_key(batch, change)
+            if self.needs_commit_first(batch, change)
                 && let Some(refusal) = self.commit_first(batch)?
             {
                 self.refuse_submission(submission.reply, run, &refusal);

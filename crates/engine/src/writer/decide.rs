@@ -181,6 +181,7 @@ impl Writer {
             let fact = fact.map_err(|error| super::failure::seal_failed(&error))?;
             batch.facts.push(ControlFact::Rekeyed(fact));
         }
+        batch.moved_to.insert(found.key_hash);
         let moved = Remember::moved(old, found.key_hash);
         found.subject = batch.remember(&found.subject, moved);
         Ok(())

@@ -228,6 +228,21 @@ fn a_rekey_without_an_event_is_known_after_a_crash_that_lost_the_vault_s_last_wr
 }
 
 #[test]
+fn events_of_a_record_that_a_fact_moved_come_in_a_later_commit_than_the_fact() {
+    let mut bench = bench();
+    bench.submit(vec![email(1, "1", "a@b.example")], 1).expect("taken");
+    bench.submit(vec![rekey(2, "1", "2"), email(3, "2", "c@d.example")], 1).expect("taken");
+    let moved = bench.records().into_iter().find_map(|record| match record {
+        Record::Fact(offset, ControlFact::Rekeyed(_)) => Some(offset),
+        Record::Fact(..) | Record::Event(_) | Record::Leaf(..) => None,
+    });
+    let events = bench.events();
+    assert_eq!(events.len(), 2);
+    assert!(events[1].offset > moved.expect("journaled"), "a restart reads them in this order");
+    assert_eq!(events[0].header.subject_id, events[1].header.subject_id);
+}
+
+#[test]
 fn a_change_that_does_not_fit_its_mapping_ends_the_run_and_comes_again() {
     let mut bench = bench();
     let unfit = Change { key: RecordKey(vec!["1".into(), "2".into()]), ..email(2, "1", "c@d.example") };

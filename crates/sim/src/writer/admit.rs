@@ -67,10 +67,15 @@ impl World {
     }
 
     /// A subject cannot join under a key that another one gives up in the same commit: the vault moves
-    /// subjects after the sync and adds them before.
+    /// subjects after the sync and adds them before. Nor can events of a record that a fact of the commit moves: events
+    /// stand before facts.
     fn needs_commit_first(&self, change: &Change) -> bool {
-        let is_given_up = matches!(self.batch.overlay.get(&self.key_hash(&change.key)), Some(None));
-        is_given_up && self.bug != Some(Bug::KeyTakenOver)
+        let key_hash = self.key_hash(&change.key);
+        let is_given_up = matches!(self.batch.overlay.get(&key_hash), Some(None));
+        let is_moved = |hash: &KeyHash| self.batch.moved_to.contains(hash);
+        let old = change.old_key.as_ref().map(|old| self.key_hash(old));
+        let follows = is_moved(&key_hash) || old.as_ref().is_some_and(is_moved);
+        is_given_up && self.bug != Some(Bug::KeyTakenOver) || follows
     }
 
     fn admit(&mut self, change: &Change) -> Result<Fate, String> {

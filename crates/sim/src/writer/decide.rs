@@ -73,6 +73,7 @@ impl World {
         let (subject_id, generation) = (found.subject.subject_id, found.subject.generation);
         let fact = moved.seal(subject_id, generation, evidence, self.chance.bytes());
         self.batch.facts.push(ControlFact::Rekeyed(fact.map_err(|error| error.to_string())?));
+        self.batch.moved_to.insert(found.key_hash);
         let moved = Remember::moved(old, found.key_hash);
         found.subject = self.batch.remember(&found.subject, moved);
         Ok(())

@@ -7,7 +7,7 @@ mod decide;
 mod leaf;
 mod push;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use writ_kernel::admission::{self, Clock, DRIFT_MAX, Sequencer, Tally};
@@ -90,6 +90,8 @@ pub(crate) struct Batch {
     leaves: Vec<Vec<u8>>,
     subjects: Vec<NewSubject>,
     remembers: Vec<Remember>,
+    /// Where facts, and no events, move subjects to.
+    moved_to: BTreeSet<KeyHash>,
     overlay: BTreeMap<KeyHash, Option<Subject>>,
     covered: Option<Covered>,
     progress: Option<SourceProgress>,
