@@ -20,8 +20,9 @@ const ORDERS: [Order; 4] = [Order::Subject, Order::Subject, Order::Partition, Or
 const KINDS: [Kind; 6] =
     [Kind::Plain, Kind::Keyed, Kind::Transactional, Kind::TwoPhase, Kind::TwoPhase, Kind::Probed];
 
-/// How long a receiver that drops known ids remembers them.
-pub(crate) const KEYS_KEEP: Duration = Duration::from_secs(30);
+/// How long a receiver that drops known ids remembers them: for longer than an event is sent again (6 s) and the last
+/// request may be on its way (30 s), as `docs/reference/delivery.md` asks for.
+pub(crate) const KEYS_KEEP: Duration = Duration::from_secs(40);
 
 /// How long an inbox keeps a row whatever the lane has settled: longer than a cursor may lag.
 pub(crate) const INBOX_KEEPS: Duration = Duration::from_secs(5);
