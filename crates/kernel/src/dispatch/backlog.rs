@@ -195,34 +195,49 @@ impl Backlog {
         Some(self.queues.get(line)?.items.front()?.item.change_type)
     }
 
-    /// Takes a batch off the ready subjects, best first, as far as the purse reaches, and marks it as in
-    /// flight. Gives each line in it with how many of its first events, in the order of sending.
+    /// Takes a batch off the ready lines, best first, as far as the purse reaches, and marks it as in flight. Gives
+    /// each line in it with how many of its first events, in the order of sending.
+    ///
+    /// Of lines with several events each gives one in its turn, so that a batch is a short stretch of the log: a lane
+    /// that is behind reads it in one go, and its watermark follows.
     pub fn pick(&mut self, room: Room, purse: &mut Purse<'_>) -> Vec<(Line, usize)> {
-        let (mut members, mut limit, mut bytes, mut count) = (Vec::new(), room.items, 0, 0);
+        let mut members: Vec<(Line, usize)> = Vec::new();
+        // Lines of the batch that have one more, each with its place among the members.
+        let mut more: BTreeMap<(Rank, Offset, Line), usize> = BTreeMap::new();
+        let (mut limit, mut bytes, mut count) = (room.items, 0, 0);
         let mut is_once = None;
-        while let Some((_, _, line)) = self.ready.first().copied() {
+        loop {
+            let (fresh, again) = (self.ready.first().copied(), more.first_key_value().map(|(key, _)| *key));
+            let Some(best) = fresh.into_iter().chain(again).min() else { break };
+            let (rank, _, line) = best;
+            let member = more.remove(&best);
             let queue = self.queues.get(&line).expect("a ready line has a queue");
             limit = limit.min(queue.batch_limit);
-            let left = limit.saturating_sub(count);
-            let most = if room.repeats { left } else { left.min(1) };
-            let mut taken = 0;
-            for queued in queue.items.iter().take(most) {
-                let size = queued.item.bytes as usize;
-                let is_of_a_kind = *is_once.get_or_insert(queued.is_once) == queued.is_once;
-                let is_full = count + taken > 0 && (bytes + size > room.bytes || !is_of_a_kind);
-                if is_full || !purse.take(queued.item.change_type) {
-                    break;
+            let taken = member.map_or(0, |at| members[at].1);
+            let queued = &queue.items[taken];
+            let size = queued.item.bytes as usize;
+            let is_of_a_kind = *is_once.get_or_insert(queued.is_once) == queued.is_once;
+            let is_full = count >= limit || count > 0 && (bytes + size > room.bytes || !is_of_a_kind);
+            if is_full || !purse.take(queued.item.change_type) {
+                match member {
+                    // Another line's next event may be smaller, or cost less.
+                    Some(_) => continue,
+                    None => break,
                 }
-                bytes += size;
-                taken += 1;
             }
-            if taken == 0 {
-                break;
-            }
-            self.unready(line);
-            self.queues.get_mut(&line).expect("looked up above").place = Place::Flying(taken);
-            members.push((line, taken));
-            count += taken;
+            (bytes, count) = (bytes + size, count + 1);
+            let next = queue.items.get(taken + 1).filter(|_| room.repeats).map(|next| next.item.offset);
+            let at = match member {
+                Some(at) => at,
+                None => {
+                    self.unready(line);
+                    members.push((line, 0));
+                    members.len() - 1
+                }
+            };
+            members[at].1 += 1;
+            self.queues.get_mut(&line).expect("looked up above").place = Place::Flying(members[at].1);
+            more.extend(next.map(|offset| ((rank, offset, line), at)));
         }
         members
     }

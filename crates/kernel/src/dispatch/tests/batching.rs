@@ -20,6 +20,14 @@ fn a_batch_may_hold_a_subject_twice_in_order_only_where_allowed() {
 }
 
 #[test]
+fn a_batch_takes_the_oldest_events_first_whosever_they_are() {
+    let mut bench = batched(4, Duration::ZERO, true);
+    bench.offer(vec![item(1, 1), item(2, 2), item(3, 1), item(4, 3), item(5, 1), item(6, 2)]);
+    assert_eq!(bench.answer_all(&http(200)), [vec![1, 3, 2, 4], vec![5, 6]]);
+    assert_eq!(bench.cursor().watermark, Offset(7));
+}
+
+#[test]
 fn a_refused_batch_is_halved_until_the_event_to_blame_is_alone() {
     let mut bench = batched(8, Duration::ZERO, true);
     bench.offer((1..=8).map(|n| item(n, n as u8)).collect());
