@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// One column's value. Exact: numbers that do not fit an `i64` stay text.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     /// SQL null, JSON null.
@@ -62,6 +63,63 @@ impl Value {
                 Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_json(v))).collect())
             }
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    /// By what is there. A derived form would try one kind after the other, and word an error for each that it is not.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value without fractions")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Int(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(i64::try_from(value).map_or_else(|_| Value::Text(value.to_string()), Value::Int))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        Ok(Value::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some((name, value)) = entries.next_entry()? {
+            map.insert(name, value);
+        }
+        Ok(Value::Map(map))
     }
 }
 
@@ -134,6 +192,30 @@ mod tests {
         let value = Value::from_json(&json);
         let exact = Value::List(vec![Value::Int(i64::MAX), Value::Text("18446744073709551615".into())]);
         assert_eq!(value, exact);
+    }
+
+    #[test]
+    fn a_value_reads_back_as_it_was_written() {
+        let value = Value::Map(BTreeMap::from([
+            ("none".into(), Value::Null),
+            ("yes".into(), Value::Bool(true)),
+            (
+                "few".into(),
+                Value::List(vec![Value::Int(-3), Value::Int(i64::MAX), Value::Text("a\nb".into())]),
+            ),
+            ("deep".into(), Value::Map(BTreeMap::from([("x".into(), Value::List(Vec::new()))]))),
+        ]));
+        let text = serde_json::to_string(&value).expect("a value has a form");
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("its own form reads"), value);
+    }
+
+    #[test]
+    fn a_number_with_a_fraction_is_no_value() {
+        assert!(serde_json::from_str::<Value>("1.5").is_err());
+        assert_eq!(
+            serde_json::from_str::<Value>("18446744073709551615").expect("a whole number"),
+            Value::Text("18446744073709551615".into())
+        );
     }
 
     #[test]
