@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use writ_engine::handle::{Act, ReplayRequest, ReplayStatus};
 use writ_model::code;
 use writ_model::id::{Offset, Sequence, Slot, SubjectId, SubscriberName, hex};
-use writ_model::replay::{DeliveryIds, Selection, Shredded};
+use writ_model::replay::{DeliveryIds, Selection, Shredded, Speed};
 use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 
@@ -46,7 +46,8 @@ struct Asked {
     change_types: Vec<ChangeType>,
     #[serde(default)]
     filters: Vec<Value>,
-    rate_per_second: Option<u32>,
+    #[serde(default)]
+    rate_per_second: Speed,
     #[serde(default)]
     ids: DeliveryIds,
     #[serde(default)]
@@ -91,9 +92,6 @@ fn check(asked: &Asked) -> Result<(), Problem> {
     if asked.to_offset.is_some() && asked.to_time.is_some() {
         return Err(bad("give either to_offset or to_time"));
     }
-    if asked.rate_per_second == Some(0) {
-        return Err(bad("rate_per_second is at least 1; pause a replay to stop it"));
-    }
     if asked.slot.is_some_and(|slot| slot >= Slot::COUNT) {
         return Err(bad("slot is a number below 4096"));
     }
@@ -132,7 +130,7 @@ fn request(
         },
         ids: asked.ids,
         shredded: asked.shredded,
-        rate_per_second: asked.rate_per_second,
+        rate_per_second: app.engine.replay_rate(asked.rate_per_second),
         forced: asked.force,
         request: idempotency_key(headers)?.map_or_else(String::new, |key| sha256(&[&caller.name, key])),
         asked: sha256(&[written]),
@@ -200,7 +198,7 @@ pub(crate) async fn cancel(state: State<App>, caller: Extension<Caller>, id: Pat
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rate {
-    rate_per_second: Value,
+    rate_per_second: Speed,
 }
 
 pub(crate) async fn rate(
@@ -210,13 +208,11 @@ pub(crate) async fn rate(
     id: Path<String>,
     body: Body,
 ) -> Acted {
-    let wrong = || bad("the body is {\"rate_per_second\": N}, at least 1, or null for as fast as it can");
+    let wrong =
+        || bad("the body is {\"rate_per_second\": N}, at least 1, or \"max\", or null for the usual rate");
     let body = body::read(body, BYTES_MAX, patience.body).await?;
     let Rate { rate_per_second } = serde_json::from_slice(&body).map_err(|_| wrong())?;
-    let rate: Option<u32> = serde_json::from_value(rate_per_second).map_err(|_| wrong())?;
-    if rate == Some(0) {
-        return Err(wrong());
-    }
+    let rate = state.0.engine.replay_rate(rate_per_second);
     act(state, caller, id, Act::Rate(rate)).await
 }
 

@@ -2,6 +2,7 @@
 //! the file. Unknown keys are errors; a connector's own keys are checked by the connector.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -347,11 +348,16 @@ pub struct Limits {
     pub intake_changes: usize,
     /// Bytes that all lanes together may hold, in MiB.
     pub lanes_mib: usize,
+    /// Events a second at most of a replay that is not told how fast to go.
+    pub replay_rate: NonZeroU32,
 }
+
+/// A million events take 500 s then, and what they cost is some hundredths of a core.
+const REPLAY_RATE: NonZeroU32 = NonZeroU32::new(2000).expect("not zero");
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { recent_mib: 24, intake_changes: 8192, lanes_mib: 32 }
+        Self { recent_mib: 24, intake_changes: 8192, lanes_mib: 32, replay_rate: REPLAY_RATE }
     }
 }
 

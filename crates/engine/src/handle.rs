@@ -6,6 +6,7 @@ mod retention;
 mod sagas;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -212,6 +213,7 @@ pub(crate) struct Shared {
     pub(crate) pull: BTreeMap<SourceName, (String, watch::Receiver<SourceStatus>)>,
     pub(crate) subscribers: Vec<SubscriberName>,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) replay_rate: NonZeroU32,
     pub(crate) is_stopping: AtomicBool,
 }
 

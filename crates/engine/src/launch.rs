@@ -272,6 +272,7 @@ impl<'a> Parts<'a> {
             pull: BTreeMap::new(),
             subscribers: self.config.subscribers.keys().cloned().collect(),
             mailboxes,
+            replay_rate: self.config.limits.replay_rate,
             is_stopping: std::sync::atomic::AtomicBool::new(false),
         })
     }

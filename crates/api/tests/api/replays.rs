@@ -129,12 +129,19 @@ async fn a_running_replay_is_paused_slowed_resumed_and_cancelled() {
     assert_eq!(paused.json()["eta_seconds"], Value::Null);
     let slowed = act(&rig, &path("rate"), &json!({ "rate_per_second": 7 })).await;
     assert_eq!(slowed.json()["rate_per_second"], 7, "{}", slowed.text);
-    for wrong in [json!({ "rate_per_second": 0 }), json!({}), json!({ "rate": 1 })] {
+    for wrong in [
+        json!({ "rate_per_second": 0 }),
+        json!({ "rate_per_second": "fast" }),
+        json!({}),
+        json!({ "rate": 1 }),
+    ] {
         act(&rig, &path("rate"), &wrong).await.expect_problem(StatusCode::BAD_REQUEST, "WRIT-8005");
     }
     let listed = rig.get("/v1/replays").await.json();
     assert_eq!((&listed["replays"][0]["id"], &listed["replays"][0]["state"]), (&json!(id), &json!("paused")));
-    let unlimited = act(&rig, &path("rate"), &json!({ "rate_per_second": null })).await;
+    let usual = act(&rig, &path("rate"), &json!({ "rate_per_second": null })).await;
+    assert_eq!(usual.json()["rate_per_second"], 2000);
+    let unlimited = act(&rig, &path("rate"), &json!({ "rate_per_second": "max" })).await;
     assert_eq!(unlimited.json()["rate_per_second"], Value::Null);
     let cancelled = rig.ask("DELETE", &format!("/v1/replays/{id}")).token(OPERATE).send().await;
     assert_eq!(cancelled.json()["state"], "cancelled", "{}", cancelled.text);

@@ -10,6 +10,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use writ_model::replay::Speed;
 
 use super::figure::{float, mib, micros_to_ms, over};
 use super::floor;
@@ -39,9 +40,9 @@ pub(crate) struct Arguments {
     /// Seconds of live load without the replay
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
-    /// Replayed events a second at most; as fast as it goes if not given
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    replay_rate: Option<u32>,
+    /// Replayed events a second at most, or `max`; what a replay does that is not told if not given
+    #[arg(long)]
+    replay_rate: Option<Speed>,
     /// Webhook subscribers, all of which take everything; the first gets the replay
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=1000))]
     subscribers: u64,
@@ -99,13 +100,13 @@ async fn once(arguments: &Arguments) -> Result<Run, Failure> {
 }
 
 /// Orders a replay of everything to the first subscriber and waits for its end; then the live load ends too.
-async fn order(address: String, rate: Option<u32>, live: Live) -> Result<Replayed, Failure> {
+async fn order(address: String, rate: Option<Speed>, live: Live) -> Result<Replayed, Failure> {
     let done = replayed(&address, rate).await;
     live.stop.store(true, Ordering::Relaxed);
     done
 }
 
-async fn replayed(address: &str, rate: Option<u32>) -> Result<Replayed, Failure> {
+async fn replayed(address: &str, rate: Option<Speed>) -> Result<Replayed, Failure> {
     let began = Instant::now();
     let body = json!({ "subscriber": "receiver00", "rate_per_second": rate });
     let mut status = ask(address, "/v1/replays", Some(&body)).await?;

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use writ_engine::config::Scope;
+use writ_model::replay::Speed;
 
 use super::ConfigPath;
 use crate::client::Client;
@@ -59,9 +60,9 @@ struct One {
 struct Rate {
     #[command(flatten)]
     one: One,
-    /// Events a second at most; without it as fast as the subscriber takes them
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    per_second: Option<u32>,
+    /// Events a second at most, or `max` for as fast as the subscriber takes them; `limits.replay_rate` if not given
+    #[arg(long)]
+    per_second: Option<Speed>,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {

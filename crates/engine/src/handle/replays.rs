@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 use writ_kernel::dispatch::replay::Act;
 use writ_model::id::Offset;
-use writ_model::replay::ReplayOrder;
+use writ_model::replay::{ReplayOrder, Speed};
 use writ_model::time::Timestamp;
 use writ_store::state::State;
 
@@ -30,6 +30,11 @@ impl EngineHandle {
         let from = order.from;
         let errand = Errand::new(order, writ_kernel::dispatch::LaneId(lane)).map_err(|e| unusable(&e))?;
         self.shared.recall.plan(errand).await.map_err(|Unreadable| unreadable(from))
+    }
+
+    /// Events a second at most that a speed stands for in this engine; `None`: without a limit.
+    pub fn replay_rate(&self, speed: Speed) -> Option<u32> {
+        speed.per_second(self.shared.replay_rate)
     }
 
     fn planned(&self, request: ReplayRequest) -> ReplayOrder {

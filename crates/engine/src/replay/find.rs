@@ -10,6 +10,9 @@ use crate::payload::Stretch;
 /// Bytes of log that one read covers at most; a replay that selects little reads again.
 const READ_BYTES: usize = 1 << 20;
 
+/// What an event takes of the log at a first guess, with its leaves: no more is read than what is asked for.
+const EVENT_BYTES: usize = 8 << 10;
+
 /// Events of selected subjects that are looked up at once.
 const LOOKED_UP_MAX: usize = 256;
 
@@ -54,7 +57,8 @@ pub(super) fn from(shared: &Shared, errand: &Errand, stretch: Stretch) -> Result
 
 fn by_offset(shared: &Shared, errand: &Errand, from: Offset, mut room: Room) -> Result<Found, Unreadable> {
     let to = errand.order.to;
-    let records = shared.cold.records(from, READ_BYTES.min(room.bytes.max(1 << 16)))?;
+    let wanted = room.bytes.min(room.items * EVENT_BYTES).max(1 << 16);
+    let records = shared.cold.records(from, READ_BYTES.min(wanted))?;
     let mut next = records.last().map_or(to, |last| last.offset().next().min(to));
     let mut events = Vec::new();
     for record in records.into_iter().take_while(|record| record.offset() < to) {

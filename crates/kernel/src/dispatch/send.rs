@@ -17,8 +17,23 @@ use crate::gate::permit::PermitVerdict;
 /// No single read asks for more events.
 pub const READ_ITEMS_MAX: usize = 1024;
 
-/// A lane reads on when this share of its window is free: fewer, larger reads.
-const READ_SHARE: usize = 8;
+/// How a lane reads on.
+struct Reading {
+    /// So many events at most are read and not settled.
+    window_items: usize,
+    /// It reads when this share of the window is free.
+    share: usize,
+    /// One read asks for no more.
+    items_max: usize,
+}
+
+/// Few, large reads.
+const LIVE: Reading = Reading { window_items: usize::MAX, share: 8, items_max: READ_ITEMS_MAX };
+
+/// What a replay reads is opened at once, for today's gate is asked about it. Memory keeps some thousand opened events:
+/// of what is read further ahead, nothing would be left when it is sent. And opening many in one go would hold a core
+/// for longer than live lanes may wait.
+const REPLAY: Reading = Reading { window_items: 1024, share: 32, items_max: 64 };
 
 /// One attempt under way: its lines, each with how many of its first events.
 #[derive(Debug, Clone)]
@@ -219,12 +234,14 @@ impl Lane {
 
     fn read(&mut self, turn: &mut Turn<'_>) {
         let window_bytes = self.config.window_bytes.min(self.given.bytes_share);
-        let room_items = self.config.window_items.saturating_sub(self.backlog.items());
+        let reading = if self.replay.is_some() { REPLAY } else { LIVE };
+        let window_items = self.config.window_items.min(reading.window_items);
+        let room_items = window_items.saturating_sub(self.backlog.items());
         let room_bytes = window_bytes.saturating_sub(self.backlog.bytes());
         let enough = room_items > 0
-            && room_items >= self.config.window_items / READ_SHARE
+            && room_items >= window_items / reading.share
             && room_bytes > 0
-            && room_bytes >= window_bytes / READ_SHARE;
+            && room_bytes >= window_bytes / reading.share;
         let from = self.position.read_to();
         let ended = self.replay.as_ref().is_some_and(|order| from >= order.given.to);
         if self.is_reading || !enough || ended {
@@ -234,7 +251,7 @@ impl Lane {
         turn.effects.push(Effect::Read {
             lane: self.given.id,
             from,
-            items_max: room_items.min(READ_ITEMS_MAX),
+            items_max: room_items.min(reading.items_max),
             bytes_max: room_bytes,
         });
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use writ_engine::config::Scope;
+use writ_model::replay::Speed;
 
 use super::{Common, follow, line};
 use crate::client::Client;
@@ -48,9 +49,9 @@ pub(crate) struct Arguments {
     /// Events that this filter matches, as JSON; may be given several times
     #[arg(long = "filter")]
     filters: Vec<String>,
-    /// Events a second at most
+    /// Events a second at most, or `max` for as fast as the subscriber takes them; `limits.replay_rate` if not given
     #[arg(long)]
-    rate: Option<u32>,
+    rate: Option<Speed>,
     /// Under which delivery ids
     #[arg(long, value_enum, default_value_t = Ids::SameId)]
     ids: Ids,
