@@ -29,6 +29,7 @@ use crate::config::{self, Config};
 use crate::error::EngineError;
 use crate::follower::{Follower, Wake};
 use crate::handle::{Mailboxes, PushEntry, Shared};
+use crate::hub::express::Lookout;
 use crate::hub::jobs::Jobs;
 use crate::hub::lanes::{self, Lane, Lanes};
 use crate::hub::reader::{ColdReader, SharedVault};
@@ -231,6 +232,12 @@ impl<'a> Parts<'a> {
             sender,
             facts,
             waiting: BTreeMap::new(),
+            looking: BTreeMap::new(),
+            lookout: Lookout {
+                cold: self.cold.clone(),
+                state: Arc::clone(&self.state),
+                applied: self.applied.subscribe(),
+            },
             attempts: JoinSet::new(),
             if_lost: HashMap::new(),
             dispatch_effects: Vec::new(),

@@ -12,9 +12,12 @@ use writ_kernel::gate::permit;
 use writ_model::cloudevent::{CloudEvent, Placement};
 use writ_model::envelope::{ClearHeader, PrivatePart};
 use writ_model::id::{Generation, Offset, SubjectId};
+use writ_model::taxonomy::PriorityClass;
 use writ_model::time::Timestamp;
 use writ_model::verdict::Decision;
 use writ_schema::cloudevents::View;
+
+use crate::hub::express::Sighted;
 
 /// A committed event, its payload open until it is encoded for subscribers: thousands are in memory, and the
 /// encoding is the smaller form.
@@ -275,6 +278,29 @@ impl Payloads {
     /// Up to here lanes may be shown events.
     pub(crate) fn shown(&self) -> Offset {
         lock(&self.ring).end
+    }
+
+    /// Express events for a lane, from an offset on, as far as memory knows.
+    pub(crate) fn express(&self, base: LaneId, from: Offset, limit: usize) -> Sighted {
+        let ring = lock(&self.ring);
+        if from >= ring.end {
+            return Sighted::AtHead;
+        }
+        if from < ring.start {
+            return Sighted::Cold;
+        }
+        let first = ring.events.partition_point(|event| event.offset < from);
+        let mut sights = Vec::new();
+        for event in ring.events.range(first..) {
+            if event.decision.class != PriorityClass::Express || event.lanes.binary_search(&base).is_err() {
+                continue;
+            }
+            if sights.len() == limit {
+                return Sighted::Found(sights, event.offset);
+            }
+            sights.push((event.offset, event.header.subject_id));
+        }
+        Sighted::Found(sights, ring.end)
     }
 
     /// What memory can offer to a lane that reads for `base`, the lane whose filter counts.

@@ -21,6 +21,8 @@ pub(crate) enum Happening {
     Follow,
     /// A lane's read is served.
     Read { lane: LaneId, from: Offset, items_max: usize, bytes_max: usize },
+    /// A lane that cannot read on looks for express events.
+    Look { lane: LaneId, behind: Offset, from: Offset, items_max: usize, bytes_max: usize },
     /// A dead-letter sequence is read, once commit `after` is done.
     DeadLetters { lane: LaneId, subject: SubjectId, after: u64 },
     /// Open events are loaded, once commit `after` is done.

@@ -31,6 +31,8 @@ pub enum Bug {
     CursorPastUnsettled,
     /// An event that is sent at most once is sent before the cursor behind it is durable.
     SentBeforeDurable,
+    /// An express event beyond what a lane has read is offered without what its subject has before it.
+    ExpressAlone,
     /// A dead letter is not journaled.
     DeadLetterForgotten,
     /// An event's final is not written.

@@ -37,7 +37,7 @@ pub(crate) struct Former {
     commit_due: bool,
     flying: BTreeMap<AttemptId, Attempt>,
     replay_of: BTreeMap<LaneId, Errand>,
-    waiting_reads: BTreeMap<LaneId, Happening>,
+    waiting_reads: Vec<Happening>,
     facts: VecDeque<dispatch::Fact>,
     settle_facts: VecDeque<settle::Fact>,
 }
@@ -173,6 +173,7 @@ impl World {
             Happening::Work
             | Happening::Follow
             | Happening::Read { .. }
+            | Happening::Look { .. }
             | Happening::DeadLetters { .. }
             | Happening::Load { .. }
             | Happening::Retire { .. }

@@ -1,5 +1,6 @@
 //! What must hold at every step, checked against what the world knows and the engine cannot.
 
+use writ_kernel::dispatch::ahead::AHEAD_ITEMS_MAX;
 use writ_kernel::dispatch::dead_letter::{REDRIVE_ITEMS_MAX, REDRIVES_MAX};
 use writ_kernel::dispatch::line::{Line, Order};
 use writ_kernel::dispatch::overtake::may_overtake;
@@ -230,7 +231,7 @@ impl World {
         let redriven = REDRIVE_ITEMS_MAX * REDRIVES_MAX;
         let (mut bytes, mut lanes) = (0, 0);
         for (id, lane) in self.dispatch.lanes() {
-            if lane.items() > self.options.window_items as usize + redriven {
+            if lane.items() > self.options.window_items as usize + AHEAD_ITEMS_MAX + redriven {
                 return Err(format!("lane {} holds {} events", id.0, lane.items()));
             }
             if lane.in_flight() > self.options.in_flight_max as usize {

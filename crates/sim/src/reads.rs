@@ -1,13 +1,17 @@
 //! What lanes, dead letters and settlement are read: the log, from disk and from memory, and the derived state.
 
+use std::collections::BTreeMap;
+
 use writ_kernel::dispatch::{Fact, Item, LaneId};
 use writ_kernel::gate::permit;
 use writ_kernel::settle;
 use writ_model::id::{Offset, SubjectId};
+use writ_model::taxonomy::PriorityClass;
 use writ_store::log::Record;
 use writ_store::state::{OpenEvent, State};
 
 use crate::agenda::Happening;
+use crate::bug::Bug;
 use crate::reference::Event;
 use crate::replays::Look;
 use crate::world::World;
@@ -17,6 +21,9 @@ const READ_BYTES: u64 = 8 << 10;
 
 /// Likewise for one from memory.
 const READ_RECORDS: u64 = 60;
+
+/// Likewise for a look for express events.
+const LOOK_RECORDS: u64 = 200;
 
 /// Percent of reads that go to the disk.
 const COLD: u64 = 25;
@@ -44,7 +51,7 @@ impl World {
             &warm[..warm.len().min(most)]
         };
         if records.is_empty() {
-            self.waiting_reads.insert(lane, happening);
+            self.waiting_reads.push(happening);
             return Ok(());
         }
         let subscriber = self.subscriber_of(lane);
@@ -63,6 +70,50 @@ impl World {
         }
         self.facts.push_back(Fact::Offered(lane, items, next));
         Ok(())
+    }
+
+    /// The next express events that the lane's subscriber takes, each behind what the lane has not read of its subject.
+    pub(crate) fn serve_look(&mut self, happening: Happening) {
+        let Happening::Look { lane, behind, from, items_max, bytes_max } = happening else { return };
+        let subscriber = self.subscriber_of(lane);
+        let records_max = self.chance.between(1, LOOK_RECORDS) as usize;
+        let (mut items, mut next) = (BTreeMap::new(), from);
+        for record in self.records(from).iter().take(records_max) {
+            let offset = record.offset();
+            let is_express = |event: &&Event| {
+                event.matches(subscriber) && event.stored.decision.class == PriorityClass::Express
+            };
+            if let Some(event) = self.reference.events.get(&offset).filter(is_express) {
+                let subject = event.stored.header.subject_id;
+                let before = if self.bug == Some(Bug::ExpressAlone) { offset } else { behind };
+                let company = self.reference.events.range(before.max(self.tape.start())..=offset);
+                let company = company.filter(|(_, event)| event.matches(subscriber));
+                let company: Vec<Item> = company
+                    .filter(|(_, event)| event.stored.header.subject_id == subject)
+                    .map(|(_, event)| self.item(event, subscriber))
+                    .collect();
+                let bytes: usize =
+                    items.values().chain(&company).map(|item: &Item| item.bytes as usize).sum();
+                let fits = items.len() + company.len() <= items_max && bytes <= bytes_max;
+                if !fits && !items.is_empty() {
+                    break;
+                }
+                if fits {
+                    items.extend(company.into_iter().map(|item| (item.offset, item)));
+                }
+            }
+            next = offset.next();
+        }
+        if items.is_empty() {
+            let look = Happening::Look { lane, behind, from: next, items_max, bytes_max };
+            if next == from {
+                return self.waiting_reads.push(look);
+            }
+            let wait = self.chance.millis(0, 3);
+            return self.plan(wait, look);
+        }
+        self.truth.ahead += 1;
+        self.facts.push_back(Fact::OfferedExpress(lane, items.into_values().collect(), next));
     }
 
     pub(crate) fn serve_dead_letters(

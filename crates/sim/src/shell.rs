@@ -60,6 +60,9 @@ impl World {
             Effect::Read { lane, from, items_max, bytes_max } => {
                 self.plan(wait, Happening::Read { lane, from, items_max, bytes_max });
             }
+            Effect::ReadExpress { lane, behind, from, items_max, bytes_max } => {
+                self.plan(wait, Happening::Look { lane, behind, from, items_max, bytes_max });
+            }
             Effect::ReadDeadLetters(lane, subject) => {
                 let after = self.commit_of_now();
                 self.plan(wait, Happening::DeadLetters { lane, subject, after });

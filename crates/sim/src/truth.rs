@@ -42,6 +42,8 @@ pub(crate) struct Truth {
     pub(crate) withheld: u64,
     pub(crate) branches: u64,
     pub(crate) looks: u64,
+    /// Offers of express events before their turn.
+    pub(crate) ahead: u64,
     pub(crate) pushes: u64,
     pub(crate) reissues: u64,
     pub(crate) ruled: u64,

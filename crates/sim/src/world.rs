@@ -73,7 +73,7 @@ pub(crate) struct World {
     pub(crate) truth: Truth,
     pub(crate) flying: BTreeMap<AttemptId, Attempt>,
     pub(crate) replay_of: BTreeMap<LaneId, Errand>,
-    pub(crate) waiting_reads: BTreeMap<LaneId, Happening>,
+    pub(crate) waiting_reads: Vec<Happening>,
     pub(crate) facts: VecDeque<dispatch::Fact>,
     pub(crate) settle_facts: VecDeque<settle::Fact>,
     agenda: Agenda,
@@ -132,7 +132,7 @@ impl World {
             truth: Truth::default(),
             flying: BTreeMap::new(),
             replay_of: BTreeMap::new(),
-            waiting_reads: BTreeMap::new(),
+            waiting_reads: Vec::new(),
             facts: VecDeque::new(),
             settle_facts: VecDeque::new(),
             agenda: Agenda::default(),
@@ -172,6 +172,7 @@ impl World {
         BTreeMap::from([
             ("takeovers", truth.takeovers),
             ("branches prepared", truth.branches),
+            ("express events taken before their turn", truth.ahead),
             ("looks at a receiver", truth.looks),
             ("answers judged by a rule", truth.ruled),
             ("pushed changes taken", truth.pushes),
@@ -246,6 +247,10 @@ impl World {
                 Ok(())
             }
             Happening::Read { .. } => self.serve_read(happening),
+            Happening::Look { .. } => {
+                self.serve_look(happening);
+                Ok(())
+            }
             Happening::DeadLetters { lane, subject, after } => self.serve_dead_letters(lane, subject, after),
             Happening::Load { from, limit, after } => self.serve_load(from, limit, after),
             Happening::Confirm { attempt, after } => self.serve_confirm(attempt, after),

@@ -217,3 +217,8 @@ fn a_segment_that_is_dropped_under_a_hold_is_caught() {
 fn a_pushed_change_that_is_taken_twice_is_caught() {
     is_caught(Bug::PushForgotten, "taken twice");
 }
+
+#[test]
+fn an_express_event_that_leaves_earlier_ones_of_its_subject_behind_is_caught() {
+    is_caught(Bug::ExpressAlone, "got the event at");
+}

@@ -14,6 +14,7 @@ mod first_change;
 mod guide;
 mod into_postgres;
 mod oracle;
+mod overtaking;
 mod receivers;
 mod replays;
 mod retention;

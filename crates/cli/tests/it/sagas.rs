@@ -13,7 +13,7 @@ const SURVIVOR: i64 = 2;
 
 impl Scene {
     /// The internal id under which a customer's events are routed.
-    fn subject(&self, customer: i64) -> String {
+    pub(crate) fn subject(&self, customer: i64) -> String {
         let of = format!("customer/{customer}");
         let found = self.crm.deliveries().into_iter().find(|one| one.subject == of);
         found.expect("an event of this customer was delivered").partition_key

@@ -1,6 +1,7 @@
 //! The hub: drives dispatch, settlement and findings. One task owns the machines; everything else sends it facts.
 
 pub(crate) mod command;
+pub(crate) mod express;
 mod findings;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
@@ -24,6 +25,7 @@ use writ_model::id::Offset;
 use writ_model::time::Moment;
 
 use self::command::Command;
+use self::express::{Look, Lookout};
 use self::jobs::Jobs;
 use self::lanes::Lanes;
 use self::reader::ColdReader;
@@ -74,6 +76,9 @@ pub(crate) struct Hub {
     pub(crate) facts: mpsc::UnboundedSender<Fact>,
     /// Lanes at the head, to be served by the next commit.
     pub(crate) waiting: BTreeMap<LaneId, Stretch>,
+    /// Lanes that are behind and look for express events, of which there were none so far.
+    pub(crate) looking: BTreeMap<LaneId, Look>,
+    pub(crate) lookout: Lookout,
     /// Calls of connectors under way; each gives a fact.
     pub(crate) attempts: JoinSet<dispatch::Fact>,
     /// The fact when a call panics.

@@ -10,10 +10,12 @@ use writ_kernel::route::Router;
 use writ_model::cloudevent::Placement;
 use writ_model::envelope::PrivatePart;
 use writ_model::id::{Generation, Offset, SubjectId};
+use writ_model::taxonomy::PriorityClass;
 use writ_store::log::{LogReader, Record, StoredEvent};
 use writ_store::seal;
 use writ_store::vault::{Purpose, Vault};
 
+use super::express::{Looker, Sight};
 use super::lanes::wanted;
 use crate::payload::{Event, Outline, Payloads, Stretch};
 
@@ -47,7 +49,7 @@ pub(crate) struct ColdReader {
     room: Arc<Semaphore>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     /// For lanes and replays that read on.
     log: Mutex<Box<dyn LogReader>>,
     /// For the attempts that follow far behind: each of the two goes forward, and a reader that jumps reads whole
@@ -72,7 +74,7 @@ impl ColdReader {
 
     /// Runs a read on a thread that may block, when its turn has come. A caller that has gone meanwhile leaves
     /// the read to its end, and its turn with it.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Shared) -> Result<T, Unreadable> + Send + 'static,
     ) -> Result<T, Unreadable> {
@@ -240,8 +242,7 @@ impl Shared {
                 break;
             }
             let Record::Event(stored) = record else { continue };
-            let class = stored.decision.class;
-            if !self.router.matches(&stored.header, class).any(|lane| lane == usize::from(base.0)) {
+            if !self.goes_to(base, &stored) {
                 continue;
             }
             bytes += stored.bytes as usize;
@@ -252,6 +253,50 @@ impl Shared {
             items.push(outline(&stored).item(subscriber));
         }
         Ok((items, next))
+    }
+
+    /// Matching express events from an offset on, and where to look on: one step of a search.
+    pub(super) fn express(
+        &self,
+        base: LaneId,
+        from: Offset,
+        limit: usize,
+    ) -> Result<(Vec<Sight>, Offset), Unreadable> {
+        let shown = self.payloads.shown();
+        let records = self.read(from, COLD_READ_BYTES)?;
+        let mut next = records.last().ok_or(Unreadable)?.offset().next().min(shown);
+        let mut sights = Vec::new();
+        for record in records {
+            let Record::Event(stored) = record else { continue };
+            let class = stored.decision.class;
+            if class != PriorityClass::Express || stored.offset >= shown || !self.goes_to(base, &stored) {
+                continue;
+            }
+            if sights.len() == limit {
+                next = stored.offset;
+                break;
+            }
+            sights.push((stored.offset, stored.header.subject_id));
+        }
+        Ok((sights, next))
+    }
+
+    /// One event as a lane sees it; `None` when it is not for that lane, or not in the log any more.
+    pub(super) fn item(&self, looker: &Looker, offset: Offset) -> Result<Option<Item>, Unreadable> {
+        let subscriber = looker.subscriber.as_str();
+        if let Some(event) = self.payloads.get(offset) {
+            return Ok(event.lanes.contains(&looker.lane).then(|| event.item(subscriber)));
+        }
+        Ok(match read(&self.behind, offset, 1)?.into_iter().next() {
+            Some(Record::Event(stored)) if stored.offset == offset && self.goes_to(looker.lane, &stored) => {
+                Some(outline(&stored).item(subscriber))
+            }
+            Some(Record::Event(_) | Record::Fact(..) | Record::Leaf(..)) | None => None,
+        })
+    }
+
+    fn goes_to(&self, base: LaneId, stored: &StoredEvent) -> bool {
+        self.router.matches(&stored.header, stored.decision.class).any(|lane| lane == usize::from(base.0))
     }
 
     fn open(&self, stored: StoredEvent) -> Result<Event, Unreadable> {

@@ -8,6 +8,7 @@ use writ_model::control::ControlFact;
 use writ_model::delivery::{Answer, Branch, Fault, Presence, Resolution, Verdict};
 use writ_model::id::{Offset, SubjectId};
 
+use super::express::{Look, Looker, Sighted};
 use super::{Committed, Fact, Hub};
 use crate::deliver::{self, Way};
 use crate::metric;
@@ -51,6 +52,8 @@ impl Hub {
         self.take(Fact::Settle(settle::Fact::Stored(open)));
         let waiting: Vec<(LaneId, Stretch)> = std::mem::take(&mut self.waiting).into_iter().collect();
         waiting.into_iter().for_each(|(lane, stretch)| self.read(lane, stretch));
+        let looking: Vec<(LaneId, Look)> = std::mem::take(&mut self.looking).into_iter().collect();
+        looking.into_iter().for_each(|(lane, look)| self.look(lane, look));
     }
 
     pub(super) fn on_time(&mut self) {
@@ -77,6 +80,9 @@ impl Hub {
         match effect {
             Effect::Read { lane, from, items_max, bytes_max } => {
                 self.read(lane, Stretch { from, items_max, bytes_max });
+            }
+            Effect::ReadExpress { lane, behind, from, items_max, bytes_max } => {
+                self.look(lane, Look { behind, from, items_max, bytes_max });
             }
             Effect::ReadDeadLetters(lane, subject) => self.read_dead_letters(lane, subject),
             Effect::Send(attempt) => self.send(attempt, Way::Deliver),
@@ -159,6 +165,29 @@ impl Hub {
                 });
             }
         }
+    }
+
+    /// Finds express events for a lane that is behind, or waits for the next commit where there are none.
+    fn look(&mut self, lane: LaneId, look: Look) {
+        let Some((base, name)) = self.lanes.base(lane) else { return };
+        let sighted = match self.payloads.express(base, look.from, look.items_max) {
+            Sighted::AtHead => {
+                self.looking.insert(lane, look);
+                return;
+            }
+            Sighted::Found(sights, from) if sights.is_empty() => {
+                self.looking.insert(lane, Look { from, ..look });
+                return;
+            }
+            Sighted::Found(sights, next) => Some((sights, next)),
+            Sighted::Cold => None,
+        };
+        let looker = Looker { lane: base, subscriber: name.to_owned() };
+        let (lookout, facts) = (self.lookout.clone(), self.facts.clone());
+        tokio::spawn(async move {
+            let (items, next) = lookout.offer(looker, look, sighted).await;
+            drop(facts.send(Fact::Dispatch(dispatch::Fact::OfferedExpress(lane, items, next))));
+        });
     }
 
     /// Through the writer, so that the dead letters written before are among them.

@@ -11,6 +11,7 @@ use writ_model::guarantee::Guarantee;
 use writ_model::id::{AnswerDigest, Epoch, Offset};
 use writ_model::time::Moment;
 
+use super::ahead::Ahead;
 use super::attempt::DeliveryKey;
 use super::backlog::{Backlog, Queued};
 use super::breaker::Breaker;
@@ -63,6 +64,7 @@ pub struct Lane {
     pub(super) coordinator: Option<Coordinator>,
     pub(super) linger_until: Option<Moment>,
     pub(super) is_reading: bool,
+    pub(super) ahead: Ahead,
     /// Lines of a lane without order that wait for attempts whose events they make void, each with its event.
     pub(super) held: Vec<(Line, Item)>,
     /// The log may have lost what is below.
@@ -118,6 +120,7 @@ impl Lane {
             coordinator: None,
             linger_until: None,
             is_reading: false,
+            ahead: Ahead::default(),
             held: Vec::new(),
             floor: Offset::ZERO,
             attempted_below: Offset::ZERO,
@@ -174,13 +177,24 @@ impl Lane {
 
     pub(super) fn offered(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
         self.is_reading = false;
-        if items.is_sorted_by(|one, other| one.offset < other.offset) {
+        if self.is_in_order(turn, &items) {
             self.take_stretch(turn, items, next);
-        } else {
-            // Nothing that follows from it may be told to anybody.
+        }
+    }
+
+    /// Of what is not, nothing that follows may be told to anybody: the lane stops.
+    pub(super) fn is_in_order(&mut self, turn: &mut Turn<'_>, items: &[Item]) -> bool {
+        let is_sorted = items.is_sorted_by(|one, other| one.offset < other.offset);
+        if !is_sorted {
             self.note(turn, Note::Disorder);
             self.change(turn, State::Paused);
         }
+        is_sorted
+    }
+
+    /// Stored bytes that it may hold.
+    pub(super) fn bytes_max(&self) -> usize {
+        self.config.window_bytes.min(self.given.bytes_share)
     }
 
     fn take_stretch(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
@@ -194,7 +208,7 @@ impl Lane {
         self.ledger.advanced(turn.now.moment, self.position.watermark());
     }
 
-    fn take_in(&mut self, turn: &mut Turn<'_>, item: Item) {
+    pub(super) fn take_in(&mut self, turn: &mut Turn<'_>, item: Item) {
         if let PermitVerdict::Denied(denial) = item.permit {
             self.note_denied(item.offset, denial);
             return self.settle(turn, item.offset, SettledAs::Withheld, 0, None);

@@ -6,6 +6,7 @@
 
 pub mod lane;
 
+pub mod ahead;
 mod answer;
 pub mod answers;
 pub mod attempt;
@@ -86,6 +87,8 @@ pub enum Fact {
     /// The answer to a [`Effect::Read`]: matching events in offset order, and where to read on. Comes only
     /// when there is something to read past `from`: a lane at the head waits for it.
     Offered(LaneId, Vec<Item>, Offset),
+    /// The answer to [`Effect::ReadExpress`]: events in offset order, and where to look on.
+    OfferedExpress(LaneId, Vec<Item>, Offset),
     /// One attempt ended.
     Answered(AttemptId, Answer),
     /// The answer to [`Effect::Confirm`].
@@ -138,6 +141,22 @@ pub enum Effect {
         /// At most so many items.
         items_max: usize,
         /// At most so many bytes, but at least one item.
+        bytes_max: usize,
+    },
+    /// Look for matching express events from an offset on, and offer them with every matching event of their subjects
+    /// from `behind` on that stands before them. At most one is outstanding per lane; it is answered when there is such
+    /// an event, however far along. One whose subject has too much before it is passed over: the lane reads it in its
+    /// turn.
+    ReadExpress {
+        /// Whose.
+        lane: LaneId,
+        /// What is before it the lane has read.
+        behind: Offset,
+        /// First offset to look at.
+        from: Offset,
+        /// At most so many items.
+        items_max: usize,
+        /// At most so many bytes.
         bytes_max: usize,
     },
     /// Read one subject's dead letters of this lane. To be served after everything that was emitted before

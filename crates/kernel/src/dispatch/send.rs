@@ -4,6 +4,7 @@ use writ_model::delivery::Answer;
 use writ_model::id::Offset;
 use writ_model::time::Moment;
 
+use super::ahead::BYTES_SHARE;
 use super::attempt::Delivery;
 use super::backlog::Room;
 use super::breaker::{Health, Pass};
@@ -80,6 +81,7 @@ impl Lane {
             self.start_redrives(turn);
             self.send(turn);
             self.read(turn);
+            self.look_ahead(turn);
             self.end_if_done(turn);
         }
         match self.lateness.look(turn.now, self.position.oldest()) {
@@ -233,7 +235,7 @@ impl Lane {
     }
 
     fn read(&mut self, turn: &mut Turn<'_>) {
-        let window_bytes = self.config.window_bytes.min(self.given.bytes_share);
+        let window_bytes = self.bytes_max() - self.bytes_max() / BYTES_SHARE;
         let reading = if self.replay.is_some() { REPLAY } else { LIVE };
         let window_items = self.config.window_items.min(reading.window_items);
         let room_items = window_items.saturating_sub(self.backlog.items());

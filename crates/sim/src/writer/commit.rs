@@ -134,7 +134,7 @@ impl World {
             let open = stored.into_iter().map(|offset| self.open(offset)).collect();
             self.settle_facts.push_back(settle::Fact::Stored(open));
         }
-        for (_, read) in std::mem::take(&mut self.waiting_reads) {
+        for read in std::mem::take(&mut self.waiting_reads) {
             let wait = self.chance.millis(0, 5);
             self.plan(wait, read);
         }

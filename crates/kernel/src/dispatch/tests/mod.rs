@@ -1,6 +1,7 @@
 //! Lanes, fact by fact: a bench that plays the shell, and one file per concern.
 
 mod absence;
+mod ahead;
 mod batching;
 mod express;
 mod modes;

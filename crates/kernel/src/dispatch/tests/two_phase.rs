@@ -241,7 +241,9 @@ impl World {
             }
             Effect::Settled(_, batch) => self.inside.unwritten.push(ControlFact::Settled(batch)),
             Effect::Note(..) => {}
-            Effect::Send(_) | Effect::Probe(_) | Effect::ReadDeadLetters(..) => panic!("{effect:?}"),
+            Effect::Send(_) | Effect::Probe(_) | Effect::ReadDeadLetters(..) | Effect::ReadExpress { .. } => {
+                panic!("{effect:?}")
+            }
         }
     }
 
