@@ -140,7 +140,7 @@ fn duties<'a>(
 }
 
 /// The table that Writ comes with, under an operator's decisions if there are any.
-fn table(overlay: Option<&Path>) -> Result<Table, Failure> {
+pub(crate) fn table(overlay: Option<&Path>) -> Result<Table, Failure> {
     let table = Table::shipped().map_err(|findings| unusable(&findings))?;
     let Some(path) = overlay else { return Ok(table) };
     let name = path.display().to_string();
@@ -160,11 +160,11 @@ fn unusable(findings: &[writ_statutes::lint::Finding]) -> Failure {
     Failure::coded(code::OVERLAY_UNUSABLE, lines.join("\n"), BAD_INPUT)
 }
 
-fn unknown(unknown: Unknown) -> Failure {
+pub(crate) fn unknown(unknown: Unknown) -> Failure {
     Failure::coded(code::STATUTE_UNKNOWN, unknown, BAD_INPUT)
 }
 
-fn unanswerable(error: Unanswerable) -> Failure {
+pub(crate) fn unanswerable(error: Unanswerable) -> Failure {
     match error {
         Unanswerable::Calendar(word) => unknown(word),
         other => Failure::coded(code::DEADLINE_UNANSWERABLE, other, BAD_INPUT),

@@ -3,7 +3,7 @@
 pub(crate) mod audit;
 mod check;
 mod dead_letters;
-mod deadline;
+pub(crate) mod deadline;
 mod doctor;
 mod findings;
 mod hold;

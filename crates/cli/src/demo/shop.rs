@@ -26,10 +26,12 @@ impl Shop {
                 "PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000;
                  CREATE TABLE customers (
                    id INTEGER PRIMARY KEY, email TEXT, phone TEXT, city TEXT, postal_code TEXT,
-                   payment_token TEXT, home_store TEXT);
+                   payment_token TEXT, home_store TEXT, tier TEXT,
+                   consent_class TEXT, consent_channel TEXT, sms_status TEXT);
                  INSERT INTO customers VALUES
-                   (1, 'ada@example.org', '+15550100', 'Graz', '8010', NULL, 'graz-1'),
-                   (2, 'bob@example.org', '+15550101', 'Linz', '4020', NULL, 'linz-1');",
+                   (1, 'ada@example.org', '+15550100', 'Graz', '8010', NULL, 'graz-1', NULL,
+                    'marketing', 'sms', 'granted'),
+                   (2, 'bob@example.org', '+15550101', 'Linz', '4020', NULL, 'linz-1', NULL, NULL, NULL, NULL);",
             )
             .map_err(failed)?;
         Ok(Self { path, connection })
@@ -51,6 +53,19 @@ impl Shop {
         let sql = "INSERT INTO customers (id, email, city, home_store) VALUES (?1, ?2, 'Wien', 'wien-1')";
         self.connection.execute(sql, (id, email)).map_err(failed)?;
         Ok(())
+    }
+
+    /// Adds so many members of the loyalty programme and changes the tier of each of them so often. Gives how many
+    /// changes that were.
+    pub(crate) fn update_members(&self, members: i64, rounds: i64) -> Result<u64, Failure> {
+        let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+                   INSERT INTO customers (id, tier, home_store) SELECT 100000 + i, 'tier 0', 'wien-2' FROM n";
+        let mut changed = self.connection.execute(sql, [members]).map_err(failed)?;
+        for round in 1..=rounds {
+            let sql = "UPDATE customers SET tier = 'tier ' || ?1 WHERE id > 100000";
+            changed += self.connection.execute(sql, [round]).map_err(failed)?;
+        }
+        Ok(changed as u64)
     }
 
     /// Rows that the source still holds for the engine.

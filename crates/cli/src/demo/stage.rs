@@ -17,8 +17,8 @@ use crate::sandbox::{Behaviour, Delivery, Receiver};
 
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Two customers, each with an e-mail address, a phone number and a postal address.
-const SNAPSHOT_EVENTS: usize = 6;
+/// Two customers, each with an e-mail address, a phone number and a postal address, and what one of them agreed to.
+const SNAPSHOT_EVENTS: usize = 7;
 
 /// Everything on stage.
 pub(crate) struct Stage {
@@ -27,6 +27,9 @@ pub(crate) struct Stage {
     pub(crate) crm: Receiver,
     pub(crate) esp: Receiver,
     pub(crate) loyalty: Receiver,
+    /// Two that keep a list of whom not to write to; they get profile updates too, by the hundred.
+    pub(crate) sms: Receiver,
+    pub(crate) dialer: Receiver,
     pub(crate) api: Client,
     port: u16,
     engine: Option<Child>,
@@ -42,6 +45,8 @@ impl Stage {
             crm: Receiver::start(Behaviour::Healthy).await?,
             esp: Receiver::start(Behaviour::Healthy).await?,
             loyalty: Receiver::down().await?,
+            sms: Receiver::keeping(Behaviour::Healthy, is_consent).await?,
+            dialer: Receiver::keeping(Behaviour::Healthy, is_consent).await?,
             api: Client::open(&format!("127.0.0.1:{port}")),
             folder,
             port,
@@ -67,6 +72,8 @@ impl Stage {
         match name {
             "esp" => &self.esp,
             "loyalty" => &self.loyalty,
+            "sms" => &self.sms,
+            "dialer" => &self.dialer,
             _ => &self.crm,
         }
     }
@@ -97,7 +104,16 @@ impl Stage {
         let webhook = |name: &str, receiver: &Receiver| {
             format!(
                 "  {name}:\n    kind: webhook\n    url: {}\n    mode: structured\n    allow_addresses: [127.0.0.0/8]\n    \
+                 filters: [{{ not: {{ exact: {{ changetype: tier }} }} }}]\n    \
                  delivery: {{ retry_first: 100ms, retry_longest: 1s, breaker_open: 500ms, attempts_max: 100 }}\n",
+                receiver.url()
+            )
+        };
+        let list = |name: &str, receiver: &Receiver| {
+            format!(
+                "  {name}:\n    kind: webhook\n    url: {}\n    mode: batch\n    allow_addresses: [127.0.0.0/8]\n    \
+                 filters: [{{ any: [{{ exact: {{ changetype: tier }} }}, {{ exact: {{ changetype: consent }} }}] }}]\n    \
+                 delivery: {{ batch_max: 100, linger: 20ms, in_flight_max: 1 }}\n",
                 receiver.url()
             )
         };
@@ -107,13 +123,18 @@ impl Stage {
              sources:\n  shop:\n    kind: sqlite\n    path: {}\n    poll_ms: 10\n    tables:\n      customers:\n        \
              entity: customer\n        key: [id]\n        location: home_store\n        changes:\n          \
              email: [email]\n          phone: [phone]\n          address: [city, postal_code]\n          \
-             payment_method: {{ token: payment_token }}\n\
-             subscribers:\n{}{}{}  archive:\n    kind: file\n    path: {}\n",
+             payment_method: {{ token: payment_token }}\n          \
+             tier: [tier]\n          \
+             consent: {{ class: consent_class, channel: consent_channel, status: sms_status }}\n\
+             subscribers:\n{}{}{}{}{}  archive:\n    kind: file\n    path: {}\n    \
+             filters: [{{ not: {{ exact: {{ changetype: tier }} }} }}]\n",
             self.port,
             self.shop.path().display(),
             webhook("crm", &self.crm),
             webhook("esp", &self.esp),
             webhook("loyalty", &self.loyalty),
+            list("sms", &self.sms),
+            list("dialer", &self.dialer),
             self.archive().display(),
         )
     }
@@ -227,6 +248,10 @@ impl Stage {
         tail.reverse();
         Failure::plain(format!("{what}; the engine's log ends with\n{}", tail.join("\n")), UNAVAILABLE)
     }
+}
+
+fn is_consent(delivery: &Delivery) -> bool {
+    delivery.after("channel").is_some()
 }
 
 async fn free_port() -> Result<u16, Failure> {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -23,12 +23,17 @@ pub(crate) enum Behaviour {
     Healthy,
     /// 429 with `Retry-After: 1` for so many requests, then healthy.
     Throttling(u32),
+    /// 204, so long after the request.
+    Slow(Duration),
 }
 
 #[derive(Debug)]
 struct Seen {
     behaviour: Behaviour,
     deliveries: Vec<Delivery>,
+    /// Events, those that were not kept included.
+    arrived: u64,
+    keeps: fn(&Delivery) -> bool,
     refusals: Vec<Instant>,
 }
 
@@ -43,7 +48,12 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Listens on a free port and answers.
     pub(crate) async fn start(behaviour: Behaviour) -> std::io::Result<Self> {
-        let seen = Seen { behaviour, deliveries: Vec::new(), refusals: Vec::new() };
+        Self::keeping(behaviour, |_| true).await
+    }
+
+    /// The same, and remembers only some of the deliveries; the others are counted.
+    pub(crate) async fn keeping(behaviour: Behaviour, keeps: fn(&Delivery) -> bool) -> std::io::Result<Self> {
+        let seen = Seen { behaviour, deliveries: Vec::new(), arrived: 0, keeps, refusals: Vec::new() };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let receiver = Self {
             address: listener.local_addr()?,
@@ -82,13 +92,23 @@ impl Receiver {
         self.lock().deliveries.clone()
     }
 
+    /// How many events arrived.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.lock().arrived
+    }
+
+    /// The first kept delivery that is like this.
+    pub(crate) fn find(&self, is_it: impl Fn(&Delivery) -> bool) -> Option<Delivery> {
+        self.lock().deliveries.iter().find(|one| is_it(one)).cloned()
+    }
+
     /// When requests were refused with 429.
     pub(crate) fn refusals(&self) -> Vec<Instant> {
         self.lock().refusals.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 
     fn serve(&self, listener: TcpListener) {
@@ -133,16 +153,34 @@ async fn answer(
     let delivery_id = header(&request, "webhook-id");
     let body =
         request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Behaviour::Throttling(left @ 1..) = seen.behaviour {
-        seen.behaviour = Behaviour::Throttling(left - 1);
-        seen.refusals.push(Instant::now());
-        return Ok(response(StatusCode::TOO_MANY_REQUESTS));
+    let behaviour = lock(&seen).behaviour;
+    if let Behaviour::Slow(wait) = behaviour {
+        tokio::time::sleep(wait).await;
     }
-    let events = serde_json::from_slice(&body).unwrap_or(serde_json::Value::Null);
-    let events = events.as_array().cloned().unwrap_or_else(|| vec![events]);
-    seen.deliveries.extend(events.iter().map(|event| Delivery::from_structured(event, &delivery_id)));
-    Ok(response(StatusCode::NO_CONTENT))
+    Ok(response(lock(&seen).take(&body, &delivery_id)))
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Seen {
+    /// One request, and how it is answered.
+    fn take(&mut self, body: &[u8], delivery_id: &str) -> StatusCode {
+        if let Behaviour::Throttling(left @ 1..) = self.behaviour {
+            self.behaviour = Behaviour::Throttling(left - 1);
+            self.refusals.push(Instant::now());
+            return StatusCode::TOO_MANY_REQUESTS;
+        }
+        let events = serde_json::from_slice(body).unwrap_or(serde_json::Value::Null);
+        let events = events.as_array().cloned().unwrap_or_else(|| vec![events]);
+        for event in events {
+            self.arrived += 1;
+            let delivery = Delivery::from_structured(&event, delivery_id, self.arrived);
+            self.deliveries.extend((self.keeps)(&delivery).then_some(delivery));
+        }
+        StatusCode::NO_CONTENT
+    }
 }
 
 fn header(request: &Request<Incoming>, name: &str) -> String {

@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) struct Delivery {
     /// When it arrived.
     pub(crate) at: Instant,
+    /// Counts the receiver's events, from 1.
+    pub(crate) position: u64,
     /// `webhook-id`: the delivery id.
     pub(crate) delivery_id: String,
     /// CloudEvents `id`.
@@ -23,10 +25,11 @@ pub(crate) struct Delivery {
 
 impl Delivery {
     /// From a structured CloudEvent; a missing attribute is empty, which the checks then notice.
-    pub(crate) fn from_structured(event: &Value, delivery_id: &str) -> Self {
+    pub(crate) fn from_structured(event: &Value, delivery_id: &str, position: u64) -> Self {
         let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
             at: Instant::now(),
+            position,
             delivery_id: delivery_id.to_owned(),
             event_id: text("id"),
             subject: text("subject"),
