@@ -39,37 +39,45 @@ pub(super) const KINDS: &[Kind] = &[
     kind("RFC 3339 time with nanoseconds", time, 0.0),
     kind("compact time, 20261126093000123", compact_time, 0.0),
     kind("sequence ids up to 12 digits", |dice| int(dice.between(1, 1_000_000_000_000)), 0.0),
-    kind("random ids of 16 digits", |dice| text(random(dice, 16)), 35.0),
-    kind("random ids of 19 digits", |dice| text(random(dice, 19)), 25.0),
-    kind("random 63-bit ids", |dice| int(dice.roll() >> 1), 25.0),
+    kind("random ids of 16 digits", |dice| text(random(dice, 16)), 33.0),
+    kind("random ids of 19 digits", |dice| text(random(dice, 19)), 21.0),
+    kind("random 63-bit ids", |dice| int(dice.roll() >> 1), 22.0),
     kind("snowflake ids, epoch 2010-11", |dice| int(snowflake(dice, 1_288_834_974_657, 22)), 0.0),
-    kind("snowflake ids, epoch 2015", |dice| int(snowflake(dice, 1_420_070_400_000, 22)), 4.0),
-    kind("sharded ids, epoch 2011-08, 23 bits", |dice| int(snowflake(dice, 1_314_220_021_721, 23)), 40.0),
+    kind("snowflake ids, epoch 2015", |dice| int(snowflake(dice, 1_420_070_400_000, 22)), 3.0),
+    kind("sharded ids, epoch 2011-08, 23 bits", |dice| int(snowflake(dice, 1_314_220_021_721, 23)), 32.0),
     kind("phone numbers, E.164", phone, 0.0),
     kind("phone numbers, grouped", phone_grouped, 0.0),
     kind("IBANs, compact", |dice| text(iban(dice).concat()), 0.0),
     kind("IBANs, grouped", |dice| text(iban(dice).join(" ")), 0.0),
     kind("EAN-13", |dice| text(with_gs1_check(&random(dice, 12))), 0.0),
     kind("UPC-A", |dice| text(with_gs1_check(&random(dice, 11))), 0.0),
-    kind("GTIN-14", |dice| text(with_gs1_check(&random(dice, 13))), 8.0),
-    kind("SSCC-18 with its prefix", |dice| text(format!("(00){}", with_gs1_check(&random(dice, 17)))), 12.0),
+    kind("GTIN-14", |dice| text(with_gs1_check(&random(dice, 13))), 5.0),
+    kind("SSCC-18 with its prefix", |dice| text(format!("(00){}", with_gs1_check(&random(dice, 17)))), 9.0),
     kind(
         "tracking, 1Z and 16 characters",
         |dice| text(format!("1Z{}{}", letters(dice, 6), dice.digits(10))),
         0.0,
     ),
     kind("tracking, 12 digits", |dice| text(random(dice, 12)), 0.0),
-    kind("tracking, 15 digits", |dice| text(random(dice, 15)), 12.0),
+    kind("tracking, 15 digits", |dice| text(random(dice, 15)), 7.0),
     kind("tracking, 22 digits", |dice| text(format!("94{}", dice.digits(20))), 0.0),
-    kind("tracking, 22 digits in fours", tracking_in_fours, 40.0),
+    kind("tracking, 22 digits in fours", tracking_in_fours, 36.0),
     kind(
         "tracking, two letters and nine digits",
         |dice| text(format!("{}{}DE", letters(dice, 2), dice.digits(9))),
         0.0,
     ),
+    kind("order ids, date and 8 digits, 2026112600012345", order_id, 0.0),
+    kind("order ids in groups, 3-7-7", order_id_grouped, 0.0),
+    kind("references in the groups of a card", reference_in_fours, 33.0),
+    kind("ULIDs", |dice| text(ulid(dice)), 0.0),
+    kind("object ids, 24 characters of hexadecimal", object_id, 0.1),
+    kind("prefixed ids, cus_ and 16 digits", |dice| text(format!("cus_{}", random(dice, 16))), 33.0),
+    kind("tokens of a card's ends, letters between", |dice| text(lettered_token(dice)), 0.0),
+    kind("dates, times and a phone number in one text", several, 0.0),
     kind("UUIDs", |dice| text(uuid(dice)), 0.0),
     kind("UUIDs of digits only", |dice| text(digits_uuid(dice)), 0.0),
-    kind("hashes in hexadecimal", |dice| text(format!("{:016x}{:016x}", dice.roll(), dice.roll())), 1.0),
+    kind("hashes in hexadecimal", |dice| text(format!("{:016x}{:016x}", dice.roll(), dice.roll())), 0.1),
     kind("IMEIs of 15 digits", |dice| text(format!("35{}", dice.digits(13))), 0.0),
     kind(
         "amounts with a fraction",
@@ -208,6 +216,42 @@ fn tracking_in_fours(dice: &mut Dice) -> Value {
     let whole: Vec<char> = format!("94{}", dice.digits(20)).chars().collect();
     let parts: Vec<String> = whole.chunks(4).map(|four| four.iter().collect()).collect();
     text(parts.join(" "))
+}
+
+fn order_id(dice: &mut Dice) -> Value {
+    let day = format!("20{:02}{:02}{:02}", dice.between(10, 40), dice.between(1, 13), dice.between(1, 29));
+    text(format!("{day}{}", dice.digits(8)))
+}
+
+fn order_id_grouped(dice: &mut Dice) -> Value {
+    text([3, 7, 7].map(|count| dice.digits(count)).join("-"))
+}
+
+fn reference_in_fours(dice: &mut Dice) -> Value {
+    text(format!("{} {}", random(dice, 4), [4; 3].map(|count| dice.digits(count)).join(" ")))
+}
+
+/// Crockford's alphabet: 26 characters, of which the first ten are a time.
+fn ulid(dice: &mut Dice) -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let random: String = (0..22).map(|_| char::from(ALPHABET[(dice.roll() % 32) as usize])).collect();
+    format!("01KB{random}")
+}
+
+fn object_id(dice: &mut Dice) -> Value {
+    text(format!("{:08x}{:016x}", dice.between(FROM, TO), dice.roll()))
+}
+
+fn lettered_token(dice: &mut Dice) -> String {
+    format!("{}{}{}", random(dice, 6), letters(dice, 6), dice.digits(4))
+}
+
+fn several(dice: &mut Dice) -> Value {
+    let [at, day, call] = [time(dice), compact_time(dice), phone_grouped(dice)].map(|value| match value {
+        Value::Text(text) => text,
+        _ => String::new(),
+    });
+    text(format!("called {call} at {at}, run {day}"))
 }
 
 fn uuid(dice: &mut Dice) -> String {
