@@ -11,7 +11,7 @@ use serde_json::Value;
 use writ_model::verdict::{PolicyAnswer, PolicyVerdict, PolicyVersion};
 
 use crate::bundle::ENTRY;
-use crate::{PolicyError, answer};
+use crate::{PolicyError, answer, input};
 
 /// Instructions that one decision may take: some hundred times a usual policy's.
 pub const INSTRUCTIONS_MAX: usize = 250_000;
@@ -59,9 +59,9 @@ impl Engine {
 
     /// Decides. An error means that the policy gave no answer that can be used; [`Engine::verdict`] turns it
     /// into a hold.
-    pub fn decide(&mut self, input: &Value) -> Result<PolicyVerdict, PolicyError> {
+    pub fn decide(&mut self, document: &Value) -> Result<PolicyVerdict, PolicyError> {
         let Some(machine) = &mut self.machine else { return Ok(verdict(PolicyAnswer::Clear, &self.version)) };
-        machine.set_input(regorus::Value::from(input.clone()));
+        machine.set_input(input::value(document));
         let answered = machine.execute_entry_point_by_name(ENTRY);
         machine.set_input(regorus::Value::Null);
         // The library's text may quote values, so only its kind is passed on.

@@ -11,6 +11,7 @@ mod answer;
 mod builtins;
 mod bundle;
 mod engine;
+mod input;
 mod trial;
 
 pub use bundle::{Bundle, DATA_FILE, ENTRY, FILE_BYTES_MAX, FILES_MAX};
