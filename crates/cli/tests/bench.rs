@@ -56,6 +56,23 @@ fn everything_accepted_in_the_open_loop_is_delivered_and_every_figure_is_there()
 }
 
 #[test]
+fn the_gate_decides_as_its_five_rules_ask_and_every_figure_is_there() {
+    let output = Command::new(env!("CARGO_BIN_EXE_writ"))
+        .args(["bench", "gate", "--json", "--decisions", "300", "--runs", "2"])
+        .output()
+        .expect("the binary runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}\n{}", String::from_utf8_lossy(&output.stdout));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(report["runs"][1]["conservation"]["delivered"], 300, "{report}");
+    for figure in ["decision_us", "of_it_card_scan_us", "floor_parse_us", "ratio_decision_to_parse"] {
+        assert!(report["summary"][figure]["min"].as_f64().is_some_and(|value| value > 0.0), "{figure}");
+    }
+    let bytes = report["summary"]["document_bytes"]["median"].as_f64().expect("a size");
+    assert!((900.0..1200.0).contains(&bytes), "{bytes} bytes are not about 1 KiB");
+}
+
+#[test]
 fn a_killed_engine_delivers_again_and_repeats_nothing_that_had_settled() {
     let output = Command::new(env!("CARGO_BIN_EXE_writ"))
         .args(["bench", "recovery", "--json", "--events", "300", "--subscribers", "2", "--runs", "2"])

@@ -8,6 +8,7 @@ mod database;
 mod engine;
 mod figure;
 mod floor;
+mod gate;
 mod latency;
 mod load;
 mod outage;
@@ -48,6 +49,8 @@ enum Bench {
     Outage(outage::Arguments),
     /// Durable appends to the log beside raw group-committed appends of the same bytes
     Append(append::Arguments),
+    /// One decision of the gate on an event of 1 KiB, beside a parse of the same document
+    Gate(gate::Arguments),
     /// A backlog of PostgreSQL to events durable in the log, beside pg_recvlogical of the same backlog
     Capture(capture::Arguments),
     /// The receivers of a benchmark, in a process of their own
@@ -63,6 +66,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Bench::Replay(arguments) => block_on(replay::run(arguments)),
         Bench::Outage(arguments) => block_on(outage::run(arguments)),
         Bench::Append(arguments) => append::run(arguments),
+        Bench::Gate(arguments) => gate::run(arguments),
         Bench::Capture(arguments) => block_on(capture::run(arguments)),
         Bench::Receiver(arguments) => receiver::run(&arguments),
     }
