@@ -39,7 +39,10 @@ impl Lane {
         };
         let items_max = AHEAD_ITEMS_MAX.saturating_sub(self.position.ahead_count());
         let bytes_max = self.bytes_max().saturating_sub(self.backlog.bytes());
-        let has_room = items_max > 0 && bytes_max > 0 && self.position.beyond_count() < BEYOND_MAX;
+        // What does not fit is passed over, so it looks only when there is room for what usually comes together.
+        let bytes_min = (self.bytes_max() / BYTES_SHARE / 2).max(1);
+        let has_room = items_max >= AHEAD_ITEMS_MAX / 2 && bytes_max >= bytes_min;
+        let has_room = has_room && self.position.beyond_count() < BEYOND_MAX;
         if self.is_reading || self.ahead.is_looking || !may_overtake || !has_room {
             return;
         }

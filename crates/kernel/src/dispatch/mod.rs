@@ -145,8 +145,8 @@ pub enum Effect {
     },
     /// Look for matching express events from an offset on, and offer them with every matching event of their subjects
     /// from `behind` on that stands before them. At most one is outstanding per lane; it is answered when there is such
-    /// an event, however far along. One whose subject has too much before it is passed over: the lane reads it in its
-    /// turn.
+    /// an event, however far along. One that does not fit with what is before it is passed over: the lane reads it in
+    /// its turn.
     ReadExpress {
         /// Whose.
         lane: LaneId,
