@@ -118,6 +118,36 @@ pub struct Room {
     pub repeats: bool,
 }
 
+/// Offsets from a batch's first event on within which it takes what a line has: about a hundred events with their
+/// leaves.
+const NEAR: u64 = 512;
+
+/// A batch that is being filled.
+struct Filling<'a, 'b> {
+    room: Room,
+    /// Events at most, by what its lines allow.
+    limit: usize,
+    bytes: usize,
+    count: usize,
+    is_once: Option<bool>,
+    purse: &'a mut Purse<'b>,
+}
+
+impl Filling<'_, '_> {
+    /// Whether the event is in it now.
+    fn takes(&mut self, queued: &Queued) -> bool {
+        let size = queued.item.bytes as usize;
+        let is_of_a_kind = *self.is_once.get_or_insert(queued.is_once) == queued.is_once;
+        let is_full = self.count > 0 && (self.bytes + size > self.room.bytes || !is_of_a_kind);
+        if self.count >= self.limit || is_full || !self.purse.take(queued.item.change_type) {
+            return false;
+        }
+        self.bytes += size;
+        self.count += 1;
+        true
+    }
+}
+
 /// All queues of a lane.
 #[derive(Debug, Clone, Default)]
 pub struct Backlog {
@@ -198,46 +228,38 @@ impl Backlog {
     /// Takes a batch off the ready lines, best first, as far as the purse reaches, and marks it as in flight. Gives
     /// each line in it with how many of its first events, in the order of sending.
     ///
-    /// Of lines with several events each gives one in its turn, so that a batch is a short stretch of the log: a lane
-    /// that is behind reads it in one go, and its watermark follows.
+    /// A line gives what is near, so that a batch is a short stretch of the log: a lane that is behind reads it in one
+    /// go, and its watermark follows. What is further along is taken when no other line has anything.
     pub fn pick(&mut self, room: Room, purse: &mut Purse<'_>) -> Vec<(Line, usize)> {
+        let mut batch = Filling { room, limit: room.items, bytes: 0, count: 0, is_once: None, purse };
         let mut members: Vec<(Line, usize)> = Vec::new();
-        // Lines of the batch that have one more, each with its place among the members.
-        let mut more: BTreeMap<(Rank, Offset, Line), usize> = BTreeMap::new();
-        let (mut limit, mut bytes, mut count) = (room.items, 0, 0);
-        let mut is_once = None;
-        loop {
-            let (fresh, again) = (self.ready.first().copied(), more.first_key_value().map(|(key, _)| *key));
-            let Some(best) = fresh.into_iter().chain(again).min() else { break };
-            let (rank, _, line) = best;
-            let member = more.remove(&best);
+        let mut near = None;
+        while let Some((rank, head, line)) = self.ready.first().copied() {
             let queue = self.queues.get(&line).expect("a ready line has a queue");
-            limit = limit.min(queue.batch_limit);
-            let taken = member.map_or(0, |at| members[at].1);
-            let queued = &queue.items[taken];
-            let size = queued.item.bytes as usize;
-            let is_of_a_kind = *is_once.get_or_insert(queued.is_once) == queued.is_once;
-            let is_full = count >= limit || count > 0 && (bytes + size > room.bytes || !is_of_a_kind);
-            if is_full || !purse.take(queued.item.change_type) {
-                match member {
-                    // Another line's next event may be smaller, or cost less.
-                    Some(_) => continue,
-                    None => break,
-                }
-            }
-            (bytes, count) = (bytes + size, count + 1);
-            let next = queue.items.get(taken + 1).filter(|_| room.repeats).map(|next| next.item.offset);
-            let at = match member {
-                Some(at) => at,
-                None => {
-                    self.unready(line);
-                    members.push((line, 0));
-                    members.len() - 1
-                }
+            batch.limit = batch.limit.min(queue.batch_limit);
+            let end = match rank.class {
+                PriorityClass::Express => Offset(u64::MAX),
+                PriorityClass::Standard => *near.get_or_insert(Offset(head.0.saturating_add(NEAR))),
             };
-            members[at].1 += 1;
-            self.queues.get_mut(&line).expect("looked up above").place = Place::Flying(members[at].1);
-            more.extend(next.map(|offset| ((rank, offset, line), at)));
+            let most = if room.repeats { usize::MAX } else { 1 };
+            let near = queue.items.iter().take(most).enumerate();
+            let near = near.take_while(|(at, queued)| *at == 0 || queued.item.offset < end);
+            let taken = near.take_while(|(_, queued)| batch.takes(queued)).count();
+            if taken == 0 {
+                break;
+            }
+            self.unready(line);
+            members.push((line, taken));
+        }
+        if self.ready.is_empty() && room.repeats {
+            for (line, taken) in &mut members {
+                let further =
+                    self.queues.get(line).into_iter().flat_map(|queue| queue.items.iter().skip(*taken));
+                *taken += further.take_while(|queued| batch.takes(queued)).count();
+            }
+        }
+        for (line, taken) in &members {
+            self.queues.get_mut(line).expect("a member has a queue").place = Place::Flying(*taken);
         }
         members
     }

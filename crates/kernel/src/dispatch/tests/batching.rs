@@ -20,11 +20,21 @@ fn a_batch_may_hold_a_subject_twice_in_order_only_where_allowed() {
 }
 
 #[test]
-fn a_batch_takes_the_oldest_events_first_whosever_they_are() {
-    let mut bench = batched(4, Duration::ZERO, true);
-    bench.offer(vec![item(1, 1), item(2, 2), item(3, 1), item(4, 3), item(5, 1), item(6, 2)]);
-    assert_eq!(bench.answer_all(&http(200)), [vec![1, 3, 2, 4], vec![5, 6]]);
-    assert_eq!(bench.cursor().watermark, Offset(7));
+fn a_batch_takes_what_a_line_has_near_so_that_other_lines_are_left_to_other_requests() {
+    let mut bench = batched(2, Duration::ZERO, true);
+    bench.offer(vec![item(1, 1), item(2, 2), item(3, 1), item(4, 2)]);
+    assert_eq!(bench.answer_all(&http(200)), [vec![1, 3], vec![2, 4]]);
+}
+
+#[test]
+fn a_batch_takes_what_is_far_only_when_nothing_near_is_left() {
+    let far = || vec![item(1, 1), item(2, 2), item(3, 3), item(100_000, 1)];
+    let mut bench = batched(3, Duration::ZERO, true);
+    bench.offer(far());
+    assert_eq!(bench.answer_all(&http(200)), [vec![1, 2, 3], vec![100_000]]);
+    let mut roomy = batched(10, Duration::ZERO, true);
+    roomy.offer(far());
+    assert_eq!(roomy.answer_all(&http(200)), [[1, 100_000, 2, 3]]);
 }
 
 #[test]
