@@ -42,6 +42,9 @@ impl Sweep {
     /// The event at an offset; `None` when the log holds none there.
     pub(crate) fn event(&mut self, offset: Offset) -> Result<Option<&Passed>, Unreadable> {
         if !self.events.contains_key(&offset) {
+            if offset < self.cold.start() {
+                return Ok(None);
+            }
             self.go_to(offset);
             while self.next <= offset && self.read()? {}
         }
@@ -61,9 +64,11 @@ impl Sweep {
         })
     }
 
-    /// Reading on comes to an offset that is not far ahead; else the sweep begins anew there.
+    /// Reading on comes to an offset that is not far ahead, if the log was not shortened past the place meanwhile; else
+    /// the sweep begins anew there.
     fn go_to(&mut self, offset: Offset) {
         let is_near = self.next <= offset && offset.0 - self.next.0 < KEPT_MAX as u64;
+        let is_near = is_near && self.next >= self.cold.start();
         if !is_near {
             self.events.clear();
             self.intents.clear();

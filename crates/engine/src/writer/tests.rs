@@ -77,7 +77,8 @@ impl Log for Disk {
 fn bench() -> Bench {
     let dir = tempfile::tempdir().expect("a folder");
     let sources = json!({ "crm": { "kind": "cloudevents" } });
-    let config = json!({ "tenant": "acme", "store": { "path": dir.path() }, "sources": sources });
+    let store = json!({ "path": dir.path(), "segment_mib": 1 });
+    let config = json!({ "tenant": "acme", "store": store, "sources": sources });
     let config: Config = serde_json::from_value(config).expect("a configuration");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let (wires, work) = wires();
@@ -360,6 +361,22 @@ fn a_log_that_all_events_have_left_still_tells_where_the_clocks_go_on() {
     let floor = recovery::clock_floor(&left).expect("the log reads");
     assert!(floor.clocks.hlc_millis >= hlc.millis, "{:?} {hlc:?}", floor.clocks);
     assert_eq!(floor.clocks.lamport, lamport);
+}
+
+#[test]
+fn what_a_final_leaf_repeats_is_found_when_the_beginning_of_the_log_is_gone() {
+    let mut bench = bench();
+    for round in 0..10 {
+        let email = |n: u64| email(round * 100 + n, &format!("{round}-{n}"), "a@b.example");
+        bench.submit((1..=100).map(email).collect(), round + 1).expect("taken");
+    }
+    let events = bench.events();
+    bench.work(Work::Truncate(bench.writer.log.end()));
+    let start = bench.writer.log.start();
+    let first = events.iter().find(|event| event.offset >= start).expect("an event is left").offset;
+    assert!(start > events[0].offset, "a segment is gone");
+    assert!(bench.writer.sweep.intent(first).expect("the log reads").is_some());
+    assert!(bench.writer.sweep.intent(events[0].offset).expect("it is known to be gone").is_none());
 }
 
 #[test]
