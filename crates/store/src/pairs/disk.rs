@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use fjall::config::PartitioningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::{Area, Batch, Durability, Fault, Pair, Pairs, range};
@@ -66,7 +67,12 @@ impl DiskPairs {
             .worker_threads(WORKER_THREADS)
             .open()
             .map_err(fault)?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(shape.memtable_bytes);
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(shape.memtable_bytes)
+                .filter_block_partitioning_policy(partitioned())
+                .index_block_partitioning_policy(partitioned())
+        };
         let areas = shape.areas.iter().map(|name| db.keyspace(name, options)).collect::<Result<_, _>>();
         let format = db.keyspace(FORMAT, options).map_err(fault)?;
         Ok(Self { areas: areas.map_err(fault)?, format, db, path: dir.to_owned() })
@@ -108,6 +114,13 @@ impl Pairs for DiskPairs {
     fn sync(&self) -> Result<(), Fault> {
         self.db.persist(PersistMode::SyncAll).map_err(|error| self.fault(error))
     }
+}
+
+/// Filters and indexes below the youngest level lie in blocks of a few KiB. As one block for each table, fjall's own
+/// choice down to its third level, each takes megabytes: a small cache holds none of them, and every look reads and
+/// checks them anew.
+fn partitioned() -> PartitioningPolicy {
+    PartitioningPolicy::new([false, true])
 }
 
 fn create(dir: &Path, shape: &Shape) -> Result<(), Fault> {
