@@ -5,6 +5,7 @@
 
 mod auth;
 mod body;
+mod cases;
 mod causality;
 mod intake;
 mod metrics;

@@ -89,12 +89,18 @@ pub(crate) async fn unify(response: Response) -> Response {
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         let status = match error.code {
-            code::SUBSCRIBER_UNKNOWN | code::REPLAY_UNKNOWN | code::HOLD_UNKNOWN | code::SAGA_UNKNOWN => {
-                StatusCode::NOT_FOUND
+            code::SUBSCRIBER_UNKNOWN
+            | code::REPLAY_UNKNOWN
+            | code::HOLD_UNKNOWN
+            | code::SAGA_UNKNOWN
+            | code::CASE_UNKNOWN => StatusCode::NOT_FOUND,
+            code::REQUEST_INVALID | code::FILTER_INVALID | code::STATUTE_UNKNOWN | code::REPORT_SIGNATURE => {
+                StatusCode::BAD_REQUEST
             }
-            code::REQUEST_INVALID | code::FILTER_INVALID => StatusCode::BAD_REQUEST,
             code::REPLAY_REFUSED
             | code::SAGA_REFUSED
+            | code::CASE_REFUSED
+            | code::NOT_ERASED
             | code::REISSUE_REFUSED
             | code::NOT_PULLED
             | code::TOKEN_FOREIGN => StatusCode::CONFLICT,

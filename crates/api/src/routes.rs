@@ -16,7 +16,7 @@ use writ_model::code;
 
 use crate::problem::{self, Problem};
 use crate::serve::Patience;
-use crate::{App, causality, intake, operate, pull, read, replays, retention, sagas};
+use crate::{App, cases, causality, intake, operate, pull, read, replays, retention, sagas};
 
 /// Who may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,16 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/sagas/{id}", READ, || get(sagas::show)),
     route("POST", "/v1/sagas/{id}/except", OPERATE, || post(sagas::except)),
     route("POST", "/v1/sagas/{id}/compensate", OPERATE, || post(sagas::compensate)),
+    route("GET", "/v1/cases", READ, || get(cases::list)),
+    route("POST", "/v1/cases", OPERATE, || post(cases::open)),
+    route("GET", "/v1/cases/{id}", READ, || get(cases::show)),
+    route("POST", "/v1/cases/{id}/acts", OPERATE, || post(cases::act)),
+    route("GET", "/v1/cases/{id}/recipients/{name}/statement", READ, || get(cases::statement)),
+    route("POST", "/v1/cases/{id}/recipients/{name}/reports", OPERATE, || post(cases::report)),
+    route("POST", "/v1/cases/{id}/recipients/{name}/exception", OPERATE, || post(cases::except)),
+    route("POST", "/v1/cases/{id}/recipients/{name}/exception/approve", OPERATE, || post(cases::approve)),
+    route("GET", "/v1/subjects/{id}/recipients", READ, || get(cases::recipients)),
+    route("POST", "/v1/subjects/{id}/readmit", OPERATE, || post(cases::readmit)),
     route("GET", "/v1/subscribers/{name}/dead-letters", READ, || get(read::dead_letters)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/redrive", OPERATE, || post(operate::redrive)),
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", OPERATE, || post(operate::discard)),

@@ -68,6 +68,7 @@ pub(crate) async fn order(
         keep_keys,
         reason: asked.reason,
         actor: caller.name,
+        case: None,
     };
     if asked.dry_run {
         return Ok((StatusCode::OK, Json(app.engine.plan_saga(request).await?)));

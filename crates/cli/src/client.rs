@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use writ_connectors::secret::Secrets;
-use writ_engine::config::Scope;
+use writ_engine::config::{Scope, Token};
 use writ_model::code;
 
 use crate::config_file::Loaded;
@@ -24,8 +24,19 @@ pub(crate) struct Client {
 impl Client {
     /// From the configuration: its listening address and the first token with the scope.
     pub(crate) fn new(loaded: &Loaded, scope: Scope) -> Result<Self, Failure> {
+        Self::with(loaded, loaded.config.api.tokens.iter().find(|token| token.scopes.contains(&scope)))
+    }
+
+    /// From the configuration, with the token of this name.
+    pub(crate) fn holding(loaded: &Loaded, name: &str) -> Result<Self, Failure> {
+        let token = loaded.config.api.tokens.iter().find(|token| token.name == name);
+        let unknown =
+            || Failure::plain(format!("no token in api.tokens is named {name:?}"), crate::exit::BAD_INPUT);
+        Self::with(loaded, Some(token.ok_or_else(unknown)?))
+    }
+
+    fn with(loaded: &Loaded, token: Option<&Token>) -> Result<Self, Failure> {
         let api = &loaded.config.api;
-        let token = api.tokens.iter().find(|token| token.scopes.contains(&scope));
         let secrets = Secrets { base: loaded.base.clone() };
         let token = token.map(|token| secrets.resolve(&token.name, &token.secret)).transpose();
         let token = token.map_err(|error| Failure::plain(error, crate::exit::BAD_INPUT))?;

@@ -50,6 +50,7 @@ pub(crate) fn read(path: &Path) -> Result<Loaded, Mistake> {
     config.store.path = base.join(&config.store.path);
     config.schemas = config.schemas.map(|folder| base.join(folder));
     config.policies = config.policies.map(|folder| base.join(folder));
+    config.compliance.statutes = config.compliance.statutes.map(|file| base.join(file));
     Ok(Loaded { config, base, places })
 }
 

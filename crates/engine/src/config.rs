@@ -14,6 +14,7 @@ use writ_model::id::{Region, SourceName, SubscriberName, TenantId};
 use writ_model::mapping::Tables;
 use writ_model::taxonomy::{ChangeType, PriorityClass};
 
+pub mod compliance;
 pub mod rate;
 
 /// The whole of `writ.yaml`.
@@ -43,6 +44,9 @@ pub struct Config {
     /// How long the log is kept.
     #[serde(default)]
     pub retention: Retention,
+    /// Privacy requests.
+    #[serde(default)]
+    pub compliance: compliance::Compliance,
     /// Where changes come from.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,

@@ -1,5 +1,6 @@
 //! The running engine, as the API and the command line use it.
 
+mod cases;
 mod causality;
 pub(crate) mod replays;
 mod retention;
@@ -16,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use writ_connectors::mailbox::{Consumer, Lease, LeaseId, Mailbox, Refused, Words};
 pub use writ_connectors::source::{Intake, IntakeError, PushSource};
 pub use writ_connectors::subscriber::ParcelItem;
+use writ_model::case::Case;
 use writ_model::change::Change;
 use writ_model::code;
 use writ_model::control::{DeadLetter, Withheld};
@@ -29,6 +31,7 @@ use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 use writ_store::state::State;
 
+use crate::case::Cases;
 use crate::error::EngineError;
 use crate::hub::command::Command;
 use crate::hub::reader::{ColdReader, Unreadable};
@@ -46,9 +49,11 @@ pub use crate::hub::replays::{Ordered, ReplayRequest};
 pub use crate::replay::Plan;
 pub use crate::retention::{RetentionReport, SegmentReport};
 pub use crate::writer::Admitted;
+pub use cases::{CaseRequest, Said};
 pub use causality::{Seen, SeenBy};
 pub use retention::HoldRequest;
 pub use sagas::SagaRequest;
+pub use writ_kernel::case::Step;
 pub use writ_kernel::dispatch::replay::Act;
 
 /// How long a push waits for room before it is told to come back.
@@ -123,6 +128,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Sagas that have not ended.
     pub sagas: Vec<Saga>,
+    /// Privacy cases that have not ended.
+    pub cases: Vec<Case>,
 }
 
 /// One event's life, as `writ trace` shows it.
@@ -205,6 +212,7 @@ pub(crate) struct Shared {
     pub(crate) recall: Recall,
     pub(crate) keeper: Arc<Keeper>,
     pub(crate) sagas: Sagas,
+    pub(crate) cases: Cases,
     pub(crate) store: StoreId,
     /// What derived state has reached.
     pub(crate) applied: watch::Receiver<Offset>,
@@ -257,6 +265,7 @@ impl EngineHandle {
             subscribers: answer.await.unwrap_or_default(),
             findings: self.findings().unwrap_or_default(),
             sagas: self.shared.sagas.open(),
+            cases: self.shared.cases.open(),
         }
     }
 
@@ -377,7 +386,7 @@ impl EngineHandle {
         Ok(traces)
     }
 
-    async fn trace_offset(&self, offset: Offset) -> Result<Option<Trace>, EngineError> {
+    pub(crate) async fn trace_offset(&self, offset: Offset) -> Result<Option<Trace>, EngineError> {
         let event = self.shared.cold.event(offset).await.map_err(|Unreadable| unreadable(offset))?;
         let Some(event) = event else { return Ok(None) };
         let settled = self.shared.state.acknowledgements(offset).map_err(state_failed)?;
@@ -412,7 +421,7 @@ fn busy(cause: &str) -> EngineError {
     EngineError::new(code::INTAKE_BUSY, "store pushed changes", cause, "send the same request again later")
 }
 
-fn state_failed(error: writ_store::error::StateError) -> EngineError {
+pub(crate) fn state_failed(error: writ_store::error::StateError) -> EngineError {
     EngineError::new(
         code::SYNC_FAILED,
         "read derived state",

@@ -24,6 +24,7 @@ use writ_store::vault::TenantSecrets;
 
 use crate::assemble::LanePart;
 use crate::audit::AuditWriter;
+use crate::case::Cases;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::error::EngineError;
@@ -263,6 +264,7 @@ impl<'a> Parts<'a> {
     ) -> Result<Shared, EngineError> {
         let (state, vault) = (self.state.as_ref(), Arc::clone(&self.vault));
         let sagas = Sagas::new(state, vault, self.secrets.event_id_key)?;
+        let cases = Cases::new(state, self.config.compliance.clone())?;
         Ok(Shared {
             tenant: self.config.tenant.clone(),
             writer: self.handle.clone(),
@@ -272,6 +274,7 @@ impl<'a> Parts<'a> {
             recall: self.recall.clone(),
             keeper: Arc::clone(&self.keeper),
             sagas,
+            cases,
             store: DeliveryKey::new(self.secrets.delivery_key).store_id(),
             applied: self.applied.subscribe(),
             payloads: Arc::clone(&self.payloads),

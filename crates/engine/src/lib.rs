@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 
 mod audit;
+mod case;
 mod clock;
 mod deliver;
 mod follower;

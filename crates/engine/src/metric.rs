@@ -38,6 +38,8 @@ pub const VOIDED: &str = "writ_deliveries_voided_total";
 pub const BREAKER: &str = "writ_breaker_state";
 /// 1 while a finding is open, by subscriber, kind and severity.
 pub const FINDING: &str = "writ_finding_open";
+/// Open privacy cases, by how they stand.
+pub const CASES: &str = "writ_cases";
 /// Source stops, by source and code.
 pub const SOURCE_ERRORS: &str = "writ_source_errors_total";
 /// Health figures of sources, by source and figure.
@@ -110,6 +112,13 @@ pub(crate) fn finding(finding: &Finding) {
     let (subscriber, severity) = (subscriber.to_string(), severity.to_string());
     let value = if closed_at.is_some() { 0.0 } else { 1.0 };
     gauge!(FINDING, "subscriber" => subscriber, "kind" => kind.as_str(), "severity" => severity).set(value);
+}
+
+/// Open privacy cases: all of them, those whose operator's date is over, those whose legal date is.
+pub(crate) fn cases(open: usize, at_risk: usize, overdue: usize) {
+    for (standing, count) in [("open", open), ("at_risk", at_risk), ("overdue", overdue)] {
+        gauge!(CASES, "standing" => standing).set(count as f64);
+    }
 }
 
 pub(crate) fn stored(source: &str, change_type: &'static str) {

@@ -145,6 +145,7 @@ impl Running {
         let shared = Arc::get_mut(&mut self.handle.shared);
         shared.expect("the handle is not shared before the start has returned").pull = reports;
         self.sources.spawn(crate::saga::drive(self.handle.clone(), self.stop.subscribe()));
+        self.sources.spawn(crate::case::drive(self.handle.clone(), self.stop.subscribe()));
         Ok(())
     }
 

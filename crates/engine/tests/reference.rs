@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use writ_engine::config::compliance::Compliance;
 use writ_engine::config::{Api, Attest, Config, Delivery, Limits};
 
 const CONFIGURATION: &str = include_str!("../../../docs/reference/configuration.md");
@@ -17,6 +18,9 @@ fn whole() -> Config {
         "retention": { "cursors_wait": "24h", "classes": [{
             "name": "mail", "keep": "24h", "change_types": ["email"], "priority": "standard",
         }] },
+        "compliance": { "statutes": "our.yaml", "recipients": {
+            "crm": { "says": "outcome", "demand": "E4", "behind": "erp", "key": "AAAA" },
+        } },
         "region": "eu",
         "schemas": "schemas",
         "policies": "policies",
@@ -59,7 +63,7 @@ fn keys(value: &Value, place: &str, found: &mut BTreeSet<String>) {
         value.as_array().into_iter().flatten().for_each(|item| keys(item, place, found));
         return;
     };
-    let is_named = ["sources", "subscribers", "tables"].iter().any(|end| place.ends_with(end));
+    let is_named = ["sources", "subscribers", "tables", "recipients"].iter().any(|end| place.ends_with(end));
     for (key, below) in map {
         let key = if is_named { "<name>" } else { key };
         let place = if place.is_empty() { key.to_owned() } else { format!("{place}.{key}") };
@@ -87,8 +91,11 @@ fn the_configuration_page_has_every_key_and_no_other() {
     let mut expected = BTreeSet::new();
     keys(&serde_json::to_value(whole()).expect("json"), "", &mut expected);
     let documented: BTreeSet<String> = rows(CONFIGURATION).map(|(key, _)| key.to_owned()).collect();
-    let sections = ["store", "api", "attest", "retention", "sources", "subscribers", "limits"];
-    expected.retain(|key| !sections.contains(&key.as_str()) && !key.ends_with(".delivery"));
+    let sections = ["store", "api", "attest", "retention", "compliance", "sources", "subscribers", "limits"];
+    expected.retain(|key| {
+        !sections.contains(&key.as_str())
+            && ![".delivery", ".recipients"].iter().any(|end| key.ends_with(end))
+    });
     assert_eq!(documented, expected);
 }
 
@@ -98,10 +105,14 @@ fn the_configuration_page_prints_the_defaults_in_use() {
         ("api", serde_json::to_value(Api::default())),
         ("attest", serde_json::to_value(Attest::default())),
         ("limits", serde_json::to_value(Limits::default())),
+        ("compliance", serde_json::to_value(Compliance::default())),
         ("subscribers.<name>.delivery", serde_json::to_value(Delivery::default())),
     ];
     for (place, defaults) in sections {
-        for (key, default) in defaults.expect("json").as_object().expect("an object") {
+        let defaults = defaults.expect("json");
+        let plain =
+            defaults.as_object().expect("an object").iter().filter(|(_, default)| !default.is_object());
+        for (key, default) in plain {
             let key = format!("{place}.{key}");
             let (_, row) = rows(CONFIGURATION).find(|(known, _)| *known == key).expect(&key);
             let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);

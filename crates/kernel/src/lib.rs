@@ -26,4 +26,6 @@ pub mod retention;
 
 pub mod saga;
 
+pub mod case;
+
 pub mod identity;

@@ -5,9 +5,11 @@
 //! merge      announce identity_merge of the record that goes, then of the one that stays
 //! split      announce identity_split of the record that stays, then of the one that comes out of it
 //! erasure    [announce suppression,] announce erasure, then destroy the content key
+//! opt_out    announce suppression
 //! ```
 //!
-//! A step begins when every subscriber has taken the one before it. Each subscriber takes a subject's events in
+//! A step begins when every subscriber has taken the one before it. A suppression before an erasure is not waited
+//! for: both are in one stream, so each subscriber takes them in this order, and one that is down delays nobody else. Each subscriber takes a subject's events in
 //! order, so one that hears of a merge in the stream of the record that goes has taken all that came before of it:
 //! nothing of that record can arrive after the other one's announcement. A key change is one commit and needs no
 //! saga: the subject stays what it is, in the same slot.
@@ -43,6 +45,11 @@ pub enum Plan {
         /// The one that comes out of it.
         parted: SubjectId,
     },
+    /// A person is not to be written to.
+    OptOut {
+        /// Who.
+        subject: SubjectId,
+    },
     /// A person is erased.
     Erasure {
         /// Who.
@@ -67,11 +74,13 @@ pub struct Order {
     pub reason: String,
     /// Who.
     pub actor: String,
+    /// The privacy case that it carries out.
+    pub case: Option<String>,
 }
 
 /// The saga that an order begins; nothing of it is done.
 pub fn begin(order: Order, now: Timestamp) -> Saga {
-    let Order { id, plan, reason, actor } = order;
+    let Order { id, plan, reason, actor, case } = order;
     let (kind, actions) = actions(&plan);
     let step = |action| Step { action, state: StepState::Waiting, event_id: None, undoes: None, at: now };
     Saga {
@@ -79,6 +88,8 @@ pub fn begin(order: Order, now: Timestamp) -> Saga {
         kind,
         reason,
         actor,
+        case,
+        released_at: None,
         at: now,
         steps: actions.into_iter().map(step).collect(),
         exceptions: Vec::new(),
@@ -101,6 +112,7 @@ fn actions(plan: &Plan) -> (SagaKind, Vec<Action>) {
             let stays = announce(original, IdentitySplit, Some(parted));
             (SagaKind::Split, vec![stays, announce(parted, IdentitySplit, Some(original))])
         }
+        Plan::OptOut { subject } => (SagaKind::OptOut, vec![announce(subject, Suppression, None)]),
         Plan::Erasure { subject, generation, suppress_first, keep_keys } => {
             let first = suppress_first.then(|| announce(subject, Suppression, None));
             let destroy = Action::Destroy { subject, generation, after_seconds: keep_keys.as_secs() };
@@ -128,19 +140,35 @@ pub enum Next {
 /// What is to be done next for a saga.
 pub fn next(saga: &Saga, now: Timestamp) -> Next {
     let is_open = |step: &Step| !matches!(step.state, StepState::Done | StepState::Dropped);
-    let Some(at) = saga.steps.iter().position(is_open) else { return Next::Nothing };
+    let Some(first) = saga.steps.iter().position(is_open) else { return Next::Nothing };
+    let at = if is_hurried(saga, first) { first + 1 } else { first };
     match (&saga.steps[at].action, saga.steps[at].state) {
         (_, StepState::Kept | StepState::Done | StepState::Dropped) => Next::Nothing,
         (_, StepState::Announced) => Next::Look(at),
         (Action::Announce { .. }, StepState::Waiting) => Next::Announce(at),
+        (Action::Destroy { .. }, StepState::Waiting) if saga.case.is_some() && saga.released_at.is_none() => {
+            Next::Nothing
+        }
         (Action::Destroy { after_seconds, .. }, StepState::Waiting) => {
             let since = at.checked_sub(1).map_or(saga.at, |before| saga.steps[before].at);
+            let since = saga.released_at.map_or(since, |released| since.max(released));
             match since.after(Duration::from_secs(*after_seconds)) {
                 due if due <= now => Next::Destroy(at),
                 due => Next::Wait(due),
             }
         }
     }
+}
+
+/// A suppression that is in the log, before an erasure of the same stream that is not: that one is announced at once.
+fn is_hurried(saga: &Saga, at: usize) -> bool {
+    let is_erasure = |step: &Step| {
+        step.state == StepState::Waiting
+            && matches!(step.action, Action::Announce { change_type: ChangeType::Erasure, .. })
+    };
+    saga.steps[at].state == StepState::Announced
+        && saga.steps[at].undoes.is_none()
+        && saga.steps.get(at + 1).is_some_and(is_erasure)
 }
 
 /// How far one subscriber is with a step's event that it has not acknowledged.
@@ -244,6 +272,14 @@ fn unstick(saga: &mut Saga) {
         saga.state = if is_undone { SagaState::Compensating } else { SagaState::Running };
         saga.why = None;
     }
+}
+
+/// The case that it carries out lets the keys be destroyed, when the time to notice a mistake is over. Done twice, it is
+/// done once; true when it changed.
+pub fn release(saga: &mut Saga, now: Timestamp) -> bool {
+    let is_new = saga.released_at.is_none();
+    saga.released_at.get_or_insert(now);
+    is_new
 }
 
 /// An operator's act that a saga does not take, in words.

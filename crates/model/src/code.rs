@@ -127,4 +127,8 @@ codes! {
     STATUTE_UNKNOWN = "WRIT-9001", "the statute table does not have this word";
     OVERLAY_UNUSABLE = "WRIT-9002", "an overlay of the statute table cannot be used";
     DEADLINE_UNANSWERABLE = "WRIT-9003", "a deadline cannot be counted from what was given";
+    CASE_UNKNOWN = "WRIT-9010", "there is no such privacy case";
+    CASE_REFUSED = "WRIT-9011", "the privacy case cannot be opened or changed so";
+    REPORT_SIGNATURE = "WRIT-9012", "a recipient's signature does not verify";
+    NOT_ERASED = "WRIT-9013", "the subject cannot begin another life";
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::case::Case;
 use crate::delivery::{Acknowledgement, Branch};
 use crate::finding::Finding;
 use crate::id::{
@@ -73,6 +74,10 @@ pub enum ControlFact {
     HoldReleased(HoldReleased),
     /// A saga was ordered, or changed: as it is now.
     Saga(Box<Saga>),
+    /// A privacy case was opened, or changed: as it is now.
+    Case(Box<Case>),
+    /// An erased subject begins another life.
+    Readmitted(Readmitted),
     /// A finding was opened, seen again, overdue or closed.
     Finding(Finding),
 }
@@ -321,6 +326,23 @@ pub struct BranchDecided {
     pub subscriber: SubscriberName,
     /// Which.
     pub branch: Branch,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An erased subject that gave a new reason to be known: its changes are taken again, in another life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readmitted {
+    /// Whose life.
+    pub subject_id: SubjectId,
+    /// The new one.
+    pub generation: Generation,
+    /// The lawful basis: `consent`, `contract`, ...
+    pub basis: String,
+    /// Where that is recorded; no personal data.
+    pub evidence: String,
+    /// Who answers for it.
+    pub actor: String,
     /// When.
     pub at: Timestamp,
 }

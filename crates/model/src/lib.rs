@@ -29,6 +29,8 @@ pub mod retention;
 
 pub mod saga;
 
+pub mod case;
+
 pub mod control;
 
 pub mod delivery;

@@ -19,6 +19,8 @@ words! {
         Split = "split",
         /// A person is erased: every subscriber is told, and when all have done it the keys are destroyed.
         Erasure = "erasure",
+        /// A person is not to be written to: every subscriber is told.
+        OptOut = "opt_out",
     }
 }
 
@@ -33,6 +35,12 @@ pub struct Saga {
     pub reason: String,
     /// Who ordered it.
     pub actor: String,
+    /// The privacy case that it carries out; keys are destroyed when that one says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
+    /// When the case said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<Timestamp>,
     /// When it was ordered.
     pub at: Timestamp,
     /// In order; those that take back others come last.

@@ -250,6 +250,8 @@ impl Reference {
             | ControlFact::Rekeyed(_)
             | ControlFact::Finding(_)
             | ControlFact::Saga(_)
+            | ControlFact::Case(_)
+            | ControlFact::Readmitted(_)
             | ControlFact::ReplayOrdered(_)
             | ControlFact::ReplayActed(_)
             | ControlFact::ReplayWithheld(_) => {}

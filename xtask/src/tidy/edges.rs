@@ -32,6 +32,7 @@ const ENGINE: &[&str] = &[
     "writ-kernel",
     "writ-attest",
     "writ-policy",
+    "writ-statutes",
     "writ-store",
     "writ-connectors",
 ];

@@ -11,7 +11,7 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// A crate of words that grows without bound becomes a drawer for everything.
-const MODEL_LINES_MAX: usize = 3_500;
+const MODEL_LINES_MAX: usize = 3_750;
 const MODEL_SOURCES: &str = "crates/model/src/";
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

@@ -9,6 +9,7 @@ mod findings;
 mod hold;
 mod init;
 mod replay;
+mod requests;
 mod retention;
 mod run;
 mod saga;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Hold(hold::Arguments),
     /// Merge, split and erase in steps that every subscriber takes
     Saga(saga::Arguments),
+    /// Open, follow and close privacy requests, with the dates that the law gives
+    Requests(requests::Arguments),
     /// List, redrive or discard dead letters
     DeadLetters(dead_letters::Arguments),
     /// Say when a duty under a law is due, and why; works without an engine
@@ -91,6 +94,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Retention(arguments) => block_on(retention::run(arguments)),
         Command::Hold(arguments) => block_on(hold::run(arguments)),
         Command::Saga(arguments) => block_on(saga::run(arguments)),
+        Command::Requests(arguments) => block_on(requests::run(arguments)),
         Command::DeadLetters(arguments) => block_on(dead_letters::run(arguments)),
         Command::Deadline(arguments) => deadline::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),

@@ -1,4 +1,4 @@
-//! `writ status`: sources, lanes, breakers, findings and open sagas, as they are now.
+//! `writ status`: sources, lanes, breakers, findings, open sagas and privacy cases, as they are now.
 
 use std::process::ExitCode;
 
@@ -78,6 +78,11 @@ fn print(report: &Value) {
     if !sagas.is_empty() {
         println!("\nopen sagas");
         sagas.iter().for_each(|saga| println!("{}", super::saga::line(saga)));
+    }
+    let cases = list(report, "cases");
+    if !cases.is_empty() {
+        println!("\nopen privacy cases");
+        cases.iter().for_each(|case| println!("{}", super::requests::line(case)));
     }
 }
 

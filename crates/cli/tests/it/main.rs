@@ -7,6 +7,7 @@ mod at_most_once;
 mod audit;
 mod benchmarks;
 mod capture_under_fire;
+mod cases;
 mod disk;
 mod erasure;
 mod faults;

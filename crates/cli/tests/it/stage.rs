@@ -78,6 +78,8 @@ pub(crate) struct Stage {
     template: String,
     port: u16,
     environment: Vec<(String, String)>,
+    /// Shown with every request, where one is configured.
+    token: Option<String>,
     engine: Option<Child>,
 }
 
@@ -90,6 +92,7 @@ impl Stage {
             template: template.into(),
             port: free_port().await,
             environment: Vec::new(),
+            token: None,
             engine: None,
         };
         stage.write_config();
@@ -99,6 +102,11 @@ impl Stage {
     /// Sets an environment variable for every command from now on.
     pub(crate) fn environment(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Asks with this token from now on.
+    pub(crate) fn holds(&mut self, token: &str) {
+        self.token = Some(token.to_owned());
     }
 
     /// Another configuration from the next start on.
@@ -276,7 +284,11 @@ impl Stage {
         Some((status, serde_json::from_slice(&body).unwrap_or(Value::Null)))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Option<Response<Incoming>> {
+    async fn send(&self, mut request: Request<Full<Bytes>>) -> Option<Response<Incoming>> {
+        if let Some(token) = &self.token {
+            let bearer = format!("Bearer {token}").parse().expect("a token is a header's value");
+            request.headers_mut().insert("authorization", bearer);
+        }
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;

@@ -8,6 +8,7 @@ use writ_model::code;
 use writ_model::id::{Generation, SubjectId, hex};
 use writ_model::saga::{Action, Exception, Saga, SagaKind};
 use writ_model::time::Timestamp;
+use writ_store::vault::Purpose;
 
 use super::{EngineHandle, state_failed};
 use crate::clock;
@@ -32,29 +33,41 @@ pub struct SagaRequest {
     pub reason: String,
     /// Who asks.
     pub actor: String,
+    /// The privacy case that orders it, and the id that the saga has then.
+    pub case: Option<(String, String)>,
 }
 
 impl EngineHandle {
     /// The saga that an order would begin. Nothing is done and nothing is written.
     pub async fn plan_saga(&self, request: SagaRequest) -> Result<Saga, EngineError> {
-        let id = format!("saga-{}", hex(&random::<6>()?));
         let plan = self.checked(&request).await?;
-        let order = Order { id, plan, reason: request.reason, actor: request.actor };
+        let (case, id) = match request.case {
+            Some((case, id)) => (Some(case), id),
+            None => (None, format!("saga-{}", hex(&random::<6>()?))),
+        };
+        let order = Order { id, plan, reason: request.reason, actor: request.actor, case };
         Ok(saga::begin(order, clock::wall()))
     }
 
-    /// A subject's present life.
-    fn generation(&self, subject: SubjectId) -> Result<Generation, EngineError> {
+    /// A subject's present life; `None` for one that nobody knows.
+    pub(crate) fn present_life(&self, subject: SubjectId) -> Result<Option<Generation>, EngineError> {
         let vault = self.shared.sagas.vault.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = vault.generation(subject).map_err(|error| failed("read the vault", &error))?;
-        Ok(generation.unwrap_or(Generation::FIRST))
+        vault.generation(subject).map_err(|error| failed("read the vault", &error))
+    }
+
+    /// The content key of that life is destroyed.
+    pub(crate) fn is_erased(&self, subject: SubjectId, life: Generation) -> Result<bool, EngineError> {
+        let vault = self.shared.sagas.vault.lock().unwrap_or_else(PoisonError::into_inner);
+        let key =
+            vault.key(subject, life, Purpose::Content).map_err(|error| failed("read the vault", &error))?;
+        Ok(key.is_none())
     }
 
     async fn checked(&self, request: &SagaRequest) -> Result<Plan, EngineError> {
         let subject = request.subject;
         self.place(subject).await?;
         let other = match (request.kind, request.other) {
-            (SagaKind::Erasure, None) => None,
+            (SagaKind::Erasure | SagaKind::OptOut, None) => None,
             (SagaKind::Merge | SagaKind::Split, Some(other)) if other != subject => {
                 self.place(other).await?;
                 Some(other)
@@ -62,16 +75,17 @@ impl EngineHandle {
             _ => {
                 return Err(refused(
                     "order a saga",
-                    "a merge or split is about two subjects, an erasure about one",
+                    "a merge or split is about two subjects, an erasure or opt-out about one",
                 ));
             }
         };
         Ok(match (request.kind, other) {
             (SagaKind::Merge, Some(absorbed)) => Plan::Merge { survivor: subject, absorbed },
             (SagaKind::Split, Some(parted)) => Plan::Split { original: subject, parted },
+            (SagaKind::OptOut, _) => Plan::OptOut { subject },
             _ => Plan::Erasure {
                 subject,
-                generation: self.generation(subject)?,
+                generation: self.present_life(subject)?.unwrap_or(Generation::FIRST),
                 suppress_first: request.suppress_first,
                 keep_keys: request.keep_keys,
             },
@@ -124,6 +138,18 @@ impl EngineHandle {
     pub async fn compensate_saga(&self, id: &str, reason: &str, actor: &str) -> Result<Saga, EngineError> {
         let why = format!("taken back by {actor}: {reason}");
         self.change_saga(id, "take back", |saga| saga::compensate(saga, why, clock::wall())).await
+    }
+
+    /// Lets a saga destroy the keys, for the case that it carries out. Durable when this returns; done twice, it is done
+    /// once.
+    pub(crate) async fn release_saga(&self, id: &str) -> Result<Saga, EngineError> {
+        let _turn = self.shared.sagas.turn.lock().await;
+        let mut saga = self.saga(id)?;
+        if saga::release(&mut saga, clock::wall()) {
+            self.keep_saga(saga.clone()).await?;
+            self.shared.sagas.wake.notify_one();
+        }
+        Ok(saga)
     }
 
     async fn change_saga(

@@ -183,6 +183,9 @@ impl Writer {
             Work::Destroy { subject, generation, done } => {
                 return self.destroy(batch, (subject, generation), done);
             }
+            Work::Readmit { subject, generation, done } => {
+                return self.readmit(batch, (subject, generation), done);
+            }
             Work::Durable(done) => batch.hub.loads.push(Deferred::Durable(done)),
             Work::Stop => {}
         }

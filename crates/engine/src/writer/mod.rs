@@ -140,6 +140,12 @@ pub(crate) enum Work {
         generation: Generation,
         done: oneshot::Sender<()>,
     },
+    /// Begin another life of an erased subject, once everything before this is committed; then tell whether it began.
+    Readmit {
+        subject: SubjectId,
+        generation: Generation,
+        done: oneshot::Sender<bool>,
+    },
     /// Tell once everything before this is committed.
     Durable(oneshot::Sender<()>),
     /// Finish what is queued and end.

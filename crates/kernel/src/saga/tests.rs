@@ -7,7 +7,8 @@ const ABSORBED: SubjectId = SubjectId([2; 16]);
 
 fn order(plan: Plan) -> Saga {
     let text = str::to_owned;
-    begin(Order { id: text("saga-1"), plan, reason: text("matched"), actor: text("ada") }, Timestamp(0))
+    let (reason, actor) = (text("matched"), text("ada"));
+    begin(Order { id: text("saga-1"), plan, reason, actor, case: None }, Timestamp(0))
 }
 
 fn merge() -> Saga {
@@ -31,7 +32,8 @@ fn lacking(who: &[(&str, Lacking)]) -> BTreeMap<String, Lacking> {
 fn served(saga: &mut Saga, now: i64) {
     let Next::Announce(at) = next(saga, Timestamp(now)) else { panic!("{saga:?}") };
     assert!(took(saga, Fact::Announced(at, id(at as u8 + 1)), Timestamp(now)));
-    assert_eq!(next(saga, Timestamp(now)), Next::Look(at));
+    // What is announced in the same stream right behind it does not wait for the look.
+    assert!([Next::Look(at), Next::Announce(at + 1)].contains(&next(saga, Timestamp(now))));
     assert!(took(saga, Fact::Looked(at, BTreeMap::new()), Timestamp(now)));
 }
 
@@ -167,4 +169,41 @@ fn an_announcement_that_the_gate_keeps_out_is_stuck_and_can_be_taken_back() {
     assert_eq!(saga.steps.len(), 3, "only what was announced");
     served(&mut saga, 5);
     assert_eq!(saga.state, SagaState::Compensated);
+}
+
+#[test]
+fn a_subscriber_that_is_down_for_the_suppression_delays_the_erasure_of_nobody_else() {
+    let mut saga = erasure(true);
+    took(&mut saga, Fact::Announced(0, id(1)), Timestamp(1));
+    assert_eq!(next(&saga, Timestamp(1)), Next::Announce(1), "in the same stream, behind it");
+    took(&mut saga, Fact::Announced(1, id(2)), Timestamp(2));
+    assert_eq!(next(&saga, Timestamp(2)), Next::Look(0));
+    took(&mut saga, Fact::Looked(0, lacking(&[("crm", Lacking::Waits)])), Timestamp(3));
+    assert_eq!(next(&saga, Timestamp(3)), Next::Look(0));
+    took(&mut saga, Fact::Looked(0, BTreeMap::new()), Timestamp(4));
+    assert_eq!(next(&saga, Timestamp(4)), Next::Look(1));
+}
+
+#[test]
+fn keys_of_a_case_stay_until_the_case_lets_them_go() {
+    let mut saga = erasure(false);
+    saga.case = Some("case-1".to_owned());
+    served(&mut saga, 1);
+    assert_eq!(next(&saga, Timestamp(90_000_000)), Next::Nothing);
+    assert!(release(&mut saga, Timestamp(90_000_000)));
+    assert!(!release(&mut saga, Timestamp(91_000_000)), "once");
+    assert_eq!(next(&saga, Timestamp(90_000_000)), Next::Wait(Timestamp(100_000_000)));
+    assert_eq!(next(&saga, Timestamp(100_000_000)), Next::Destroy(1));
+}
+
+#[test]
+fn an_opt_out_is_one_announcement_and_is_taken_back_by_lifting_it() {
+    let mut saga = order(Plan::OptOut { subject: SURVIVOR });
+    took(&mut saga, Fact::Announced(0, id(1)), Timestamp(1));
+    let mut kept = saga.clone();
+    took(&mut saga, Fact::Looked(0, BTreeMap::new()), Timestamp(2));
+    assert_eq!(saga.state, SagaState::Done);
+    compensate(&mut kept, "a mistake".to_owned(), Timestamp(2)).expect("taken");
+    served(&mut kept, 3);
+    assert_eq!(announced(&kept).last(), Some(&(SURVIVOR, ChangeType::Suppression, true)));
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a suite panics on a breach, and an error is one")]
 
+use writ_model::case::{Act, Case, CaseState, Right};
 use writ_model::control::{ControlFact, IntakeSeen, ReplayProgress, SettledBatch};
 use writ_model::delivery::{Acknowledgement, SettledAs};
 use writ_model::id::{Offset, SourceName};
@@ -22,6 +23,8 @@ pub(super) fn all<S: State>(fresh: &impl Fn() -> S) {
     the_last_replays_that_ended_are_kept(&fresh());
     a_hold_is_listed_until_it_is_released(&fresh());
     a_saga_is_known_as_it_was_last_told(&fresh());
+    a_case_is_known_as_it_was_last_told(&fresh());
+    whom_data_went_to_is_known_when_its_events_have_left_the_log(&fresh());
     the_last_truncation_is_known(&fresh());
     an_event_that_leaves_the_log_is_forgotten_and_others_are_not(&fresh());
     forgetting_leaves_the_time_of_what_stays(&fresh());
@@ -147,6 +150,8 @@ fn a_saga_is_known_as_it_was_last_told(state: &impl State) {
         kind: SagaKind::Merge,
         reason: "matched".to_owned(),
         actor: "ada".to_owned(),
+        case: None,
+        released_at: None,
         at: Timestamp(1),
         steps: Vec::new(),
         exceptions: Vec::new(),
@@ -166,6 +171,83 @@ fn a_saga_is_known_as_it_was_last_told(state: &impl State) {
     assert_eq!(
         (ids(None, 9), ids(None, 1), ids(Some("a"), 9)),
         (vec!["a".to_owned(), "b".to_owned()], vec!["a".to_owned()], vec!["b".to_owned()])
+    );
+}
+
+fn a_case_is_known_as_it_was_last_told(state: &impl State) {
+    let told = |offset, id: &str, how| {
+        let text = str::to_owned;
+        let opened = Act { actor: text("ada"), note: text("by letter"), at: Timestamp(1) };
+        let case = Case {
+            id: text(id),
+            right: Right::Erasure,
+            subject: subject(1),
+            generation: writ_model::id::Generation::FIRST,
+            law: text("gdpr"),
+            statute_right: text("erasure"),
+            zone: None,
+            calendar: None,
+            intake: text("api"),
+            reference: None,
+            received_at: Timestamp(0),
+            opened,
+            verified: None,
+            acknowledged: None,
+            answered: None,
+            clocks: Vec::new(),
+            extensions: Vec::new(),
+            observe_seconds: 0,
+            suppress_first: false,
+            saga: None,
+            event_id: None,
+            recipients: std::collections::BTreeMap::new(),
+            state: how,
+            why: None,
+            fulfilled_at: None,
+            changed_at: Timestamp(1),
+        };
+        fact(offset, ControlFact::Case(Box::new(case)))
+    };
+    apply(state, &[told(0, "a", CaseState::Received), told(1, "b", CaseState::Received)]);
+    apply(state, &[told(2, "a", CaseState::Verified)]);
+    assert_eq!(state.case("a").unwrap().map(|case| case.state), Some(CaseState::Verified));
+    assert_eq!(state.case("c").unwrap(), None);
+    let listed = |after| state.cases(after, 9).unwrap().into_iter().map(|case| case.id).collect::<Vec<_>>();
+    assert_eq!((listed(None).len(), listed(Some("a"))), (2, vec!["b".to_owned()]));
+}
+
+fn whom_data_went_to_is_known_when_its_events_have_left_the_log(state: &impl State) {
+    // Of one subject: every third.
+    let (first, second, other) = (event(0, 3), event(1, 6), event(2, 4));
+    let settled = |at, to: &str, offset, settled, attempts| {
+        let how = Acknowledgement { settled, at: Timestamp(1), attempts, answer_sha256: None };
+        fact(
+            at,
+            ControlFact::Settled(SettledBatch {
+                subscriber: subscriber(to),
+                items: vec![(Offset(offset), how)],
+            }),
+        )
+    };
+    let records = [
+        settled(3, "shop", 0, SettledAs::Acknowledged, 1),
+        settled(4, "erp", 0, SettledAs::Withheld, 0),
+        settled(5, "crm", 1, SettledAs::DeadLettered, 3),
+        settled(6, "erp", 1, SettledAs::DeadLettered, 0),
+        settled(7, "erp", 2, SettledAs::Acknowledged, 1),
+    ];
+    apply(state, &[first.clone(), second.clone(), other]);
+    apply(state, &records);
+    let known = || state.disclosed(subject(0)).unwrap().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(known(), ["crm", "shop"], "what was never tried went nowhere");
+    for _ in 0..2 {
+        state.forget(std::slice::from_ref(&first)).unwrap();
+        assert_eq!(known(), ["crm", "shop"]);
+    }
+    state.forget(&[first, second]).unwrap();
+    assert_eq!(
+        (known(), state.events_of(subject(0), None, 9).unwrap()),
+        (vec!["crm".to_owned(), "shop".to_owned()], vec![])
     );
 }
 

@@ -9,7 +9,7 @@ use writ_model::time::Timestamp;
 use writ_model::value::{Attributes, Value};
 
 use crate::error::VaultError;
-use crate::vault::{Group, NewSubject, Purpose, Remember, SubjectKey, Vault};
+use crate::vault::{Group, NewLife, NewSubject, Purpose, Remember, SubjectKey, Vault};
 
 /// Runs every clause. `fresh` makes an empty vault; `reopen` closes one and opens it again, as after a crash
 /// that spared what was synced.
@@ -32,6 +32,8 @@ pub fn all<V: Vault>(fresh: impl Fn() -> V, reopen: impl Fn(V) -> V) {
     destroying_one_purpose_leaves_the_others(fresh(), &reopen);
     destroying_content_leaves_the_subject_recognisable(fresh(), &reopen);
     destroying_what_is_not_there_is_no_error(fresh());
+    an_erased_subject_begins_another_life_with_nothing_of_the_former(fresh(), &reopen);
+    no_life_begins_that_does_not_follow_an_erased_one(fresh());
     the_other_subjects_of_a_bucket_survive(fresh(), &reopen);
 }
 
@@ -307,6 +309,55 @@ fn destroying_content_leaves_the_subject_recognisable<V: Vault>(mut vault: V, re
     assert!(found.is_erased && found.content.is_none() && found.last_known.is_empty());
     vault.create(&[NewSubject { key_hash: key_hash(1), ..subject(2) }]).expect("the old key is free");
     assert!(vault.find(key_hash(7)).unwrap().expect("still there").is_erased);
+}
+
+/// The second life of a subject made of a number.
+fn second_life(number: u32) -> NewLife {
+    NewLife {
+        subject_id: subject(number).subject_id,
+        generation: Generation(2),
+        content: SubjectKey([0xc2; 32]),
+        evidence: SubjectKey([0xe2; 32]),
+    }
+}
+
+fn an_erased_subject_begins_another_life_with_nothing_of_the_former<V: Vault>(
+    mut vault: V,
+    reopen: &impl Fn(V) -> V,
+) {
+    vault.create(&[subject(1), subject(2)]).unwrap();
+    let counted = Remember { sequence: SubjectSequence(5), ..remember(1, Some(email("ada"))) };
+    vault.remember(&[counted], Offset(1)).unwrap();
+    vault.destroy(subject(1).subject_id, Generation::FIRST, &[Purpose::Content]).unwrap();
+    assert!(vault.begin_life(&second_life(1)).unwrap());
+    let mut vault = reopen(vault);
+    let found = vault.find(key_hash(1)).unwrap().expect("the same subject");
+    assert_eq!((found.subject_id, found.generation), (subject(1).subject_id, Generation(2)));
+    assert!(!found.is_erased && found.last_known.is_empty());
+    assert_eq!((found.sequence, found.content.map(|key| key.0)), (SubjectSequence(5), Some([0xc2; 32])));
+    assert_eq!(vault.generation(subject(1).subject_id).unwrap(), Some(Generation(2)));
+    assert_eq!(key(&vault, 1, Purpose::Content), None, "what was erased stays so");
+    assert_eq!(key(&vault, 1, Purpose::Evidence), Some(subject(1).evidence.0), "and can still be shown");
+    vault.remember(&[remember(1, Some(email("new")))], Offset(2)).unwrap();
+    assert_eq!(known(&vault, 1), Some(email("new")));
+    // Keys of both lives are wrapped anew with their bucket.
+    vault.destroy(subject(2).subject_id, Generation::FIRST, &[Purpose::Content]).unwrap();
+    assert_eq!(key(&vault, 1, Purpose::Evidence), Some(subject(1).evidence.0));
+    assert_eq!(known(&vault, 1), Some(email("new")));
+    vault.destroy(subject(1).subject_id, Generation(2), &[Purpose::Content]).unwrap();
+    assert!(vault.find(key_hash(1)).unwrap().expect("still there").is_erased);
+    assert_eq!(key(&vault, 1, Purpose::Evidence), Some(subject(1).evidence.0));
+}
+
+fn no_life_begins_that_does_not_follow_an_erased_one(mut vault: impl Vault) {
+    vault.create(&[subject(1)]).unwrap();
+    assert!(!vault.begin_life(&second_life(1)).unwrap(), "it is not erased");
+    assert!(!vault.begin_life(&second_life(2)).unwrap(), "nobody knows it");
+    vault.destroy(subject(1).subject_id, Generation::FIRST, &[Purpose::Content]).unwrap();
+    let third = NewLife { generation: Generation(3), ..second_life(1) };
+    assert!(!vault.begin_life(&third).unwrap(), "a life is left out");
+    assert!(vault.begin_life(&second_life(1)).unwrap());
+    assert!(!vault.begin_life(&second_life(1)).unwrap(), "it has begun");
 }
 
 fn destroying_what_is_not_there_is_no_error(mut vault: impl Vault) {

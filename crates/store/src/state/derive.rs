@@ -125,6 +125,9 @@ impl<'a> Draft<'a> {
             // Where subjects are found is the vault's.
             ControlFact::Rekeyed(_) => Ok(()),
             ControlFact::Saga(saga) => self.put_json(CONTROL, key::saga(&saga.id), saga),
+            ControlFact::Case(case) => self.put_json(CONTROL, key::case(&case.id), case),
+            // Which life a subject is in is the vault's.
+            ControlFact::Readmitted(_) => Ok(()),
             ControlFact::Finding(finding) => self.finding(finding),
         }
     }

@@ -1,9 +1,10 @@
 //! The derived state over any store of pairs, and its two forms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use writ_model::case::Case;
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
@@ -19,7 +20,7 @@ use super::derive::Draft;
 use super::key::{self, CONTROL, EVENTS, PARKED, SETTLING};
 use super::replay::ENDED_KEPT;
 use super::row::{self, OpenRow};
-use super::{Nearby, OpenEvent, State, forget};
+use super::{Nearby, OpenEvent, State, disclosure, forget};
 use crate::error::StateError;
 use crate::log::Record;
 use crate::pairs::disk::{DiskPairs, Shape};
@@ -39,6 +40,8 @@ pub(super) const PAGE_ROWS_MAX: usize = 1 << 20;
 const BRANCHES_MAX: usize = 65_536;
 /// Operators start replays by hand; no store has more at once.
 const REPLAYS_MAX: usize = 4096;
+/// A subject's events that are looked at in one step, for the disclosure ledger.
+const DISCLOSURE_PAGE: usize = 1024;
 /// Lawyers place holds one by one; no store has more at once.
 const HOLDS_MAX: usize = 4096;
 
@@ -52,7 +55,7 @@ pub type FjallState = Derived<DiskPairs>;
 pub type MemoryState = Derived<MemoryPairs>;
 
 /// How the events of one page settled, by event and subscriber.
-type Settled = BTreeMap<Offset, BTreeMap<SubscriberName, Acknowledgement>>;
+pub(super) type Settled = BTreeMap<Offset, BTreeMap<SubscriberName, Acknowledgement>>;
 
 /// What was derived from the log, kept as pairs.
 pub struct Derived<P> {
@@ -103,18 +106,8 @@ impl<P: Pairs> Derived<P> {
         self.pairs.get(area, key)?.map(|bytes| row::number(&bytes)).transpose()
     }
 
-    /// Every acknowledgement of a page. One that was told twice counts as it was told last.
     fn settled(&self, page: u64) -> Result<Settled, Fault> {
-        let rows = self.pairs.scan(SETTLING, &key::acknowledgements(page), &[], PAGE_ROWS_MAX)?;
-        let mut settled = Settled::new();
-        for (_, value) in rows {
-            let runs: SettledRuns = row::from_proto(&value)?;
-            let (subscriber, items) = runs.into_items().ok_or_else(|| row::unreadable("row"))?;
-            for (offset, how) in items {
-                settled.entry(offset).or_default().insert(subscriber.clone(), how);
-            }
-        }
-        Ok(settled)
+        settled(&self.pairs, page)
     }
 
     /// Open events with their acknowledgements; rows are in offset order, so each page is read once.
@@ -320,6 +313,36 @@ impl<P: Pairs> State for Derived<P> {
         Ok(Offset(before.unwrap_or_default()))
     }
 
+    fn cases(&self, after: Option<&str>, limit: usize) -> Result<Vec<Case>, StateError> {
+        let start = after.map(|id| just_after(&key::case(id))).unwrap_or_default();
+        self.pairs
+            .scan(CONTROL, key::CASES, &start, limit)
+            .and_then(|rows| rows.iter().map(|(_, value)| row::from_json(value)).collect())
+            .map_err(StateError::when("list cases"))
+    }
+
+    fn case(&self, id: &str) -> Result<Option<Case>, StateError> {
+        self.fact(CONTROL, &key::case(id)).map_err(StateError::when("read a case"))
+    }
+
+    fn disclosed(&self, subject: SubjectId) -> Result<BTreeSet<SubscriberName>, StateError> {
+        let of_gone = disclosure::recorded(&self.pairs, subject);
+        let mut names = of_gone.map_err(StateError::when("read the disclosure ledger"))?;
+        let mut after = None;
+        loop {
+            let offsets = self.events_of(subject, after, DISCLOSURE_PAGE)?;
+            let Some(last) = offsets.last() else { return Ok(names) };
+            after = Some(*last);
+            // Acknowledgements lie by the page: each is read once.
+            for near in offsets.chunk_by(|one, other| key::page(*one) == key::page(*other)) {
+                let settled =
+                    self.settled(key::page(near[0])).map_err(StateError::when("read acknowledgements"))?;
+                let of_subject = near.iter().filter_map(|offset| settled.get(offset)).flatten();
+                names.extend(of_subject.filter(|(_, how)| disclosure::went(**how)).map(|(to, _)| to.clone()));
+            }
+        }
+    }
+
     fn forget(&self, records: &[Record]) -> Result<(), StateError> {
         let forgotten = forget::rows(&self.pairs, records);
         forgotten
@@ -353,6 +376,20 @@ impl<P: Pairs> State for Derived<P> {
             .and_then(|rows| rows.first().map(|(_, value)| row::number(value).map(Offset)).transpose());
         found.map(|offset| offset.unwrap_or(end)).map_err(StateError::when("find a time"))
     }
+}
+
+/// Every acknowledgement of a page. One that was told twice counts as it was told last.
+pub(super) fn settled(pairs: &dyn Pairs, page: u64) -> Result<Settled, Fault> {
+    let rows = pairs.scan(SETTLING, &key::acknowledgements(page), &[], PAGE_ROWS_MAX)?;
+    let mut settled = Settled::new();
+    for (_, value) in rows {
+        let runs: SettledRuns = row::from_proto(&value)?;
+        let (subscriber, items) = runs.into_items().ok_or_else(|| row::unreadable("row"))?;
+        for (offset, how) in items {
+            settled.entry(offset).or_default().insert(subscriber.clone(), how);
+        }
+    }
+    Ok(settled)
 }
 
 fn read_applied(pairs: &impl Pairs) -> Result<u64, Fault> {

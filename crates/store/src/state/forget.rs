@@ -6,7 +6,7 @@ use writ_model::time::Timestamp;
 
 use super::derived::PAGE_ROWS_MAX;
 use super::key::{self, EVENTS, SETTLING};
-use super::row;
+use super::{disclosure, row};
 use crate::log::{Record, StoredEvent};
 use crate::pairs::{Batch, Fault, Pairs};
 
@@ -19,6 +19,7 @@ pub(super) fn rows(pairs: &dyn Pairs, records: &[Record]) -> Result<Batch, Fault
     });
     let last = events.clone().map(second).max();
     let mut batch = Batch::default();
+    disclosure::record(pairs, &mut batch, events.clone())?;
     for event in events {
         one(pairs, &mut batch, event)?;
         if Some(second(event)) < last {

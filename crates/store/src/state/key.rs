@@ -15,6 +15,8 @@
 //!           "m"                              number of the last replay
 //!           "h" hold id                      Hold, until it is released
 //!           "g" saga id                      Saga
+//!           "j" case id                      Case
+//!           "z" subject                      Disclosed: whom data of the subject went to, of events that left the log
 //!           "x"                              offset before which the log is dropped
 //!           "b" subscriber, 0, epoch, attempt  Branch
 //!           "f" subscriber, 0, kind          Finding
@@ -65,6 +67,8 @@ pub(super) const REPLAY_NUMBER: &[u8] = b"m";
 pub(super) const HOLDS: &[u8] = b"h";
 /// Prefix of the sagas.
 pub(super) const SAGAS: &[u8] = b"g";
+/// Prefix of the privacy cases.
+pub(super) const CASES: &[u8] = b"j";
 /// Key of the offset before which the log is dropped.
 pub(super) const TRUNCATED: &[u8] = b"x";
 /// Prefix of the open events.
@@ -134,6 +138,14 @@ pub(super) fn request(request: &str) -> Vec<u8> {
 
 pub(super) fn saga(id: &str) -> Vec<u8> {
     tagged(b'g', id.as_bytes())
+}
+
+pub(super) fn case(id: &str) -> Vec<u8> {
+    tagged(b'j', id.as_bytes())
+}
+
+pub(super) fn disclosed(subject: SubjectId) -> Vec<u8> {
+    tagged(b'z', &subject.0)
 }
 
 pub(super) fn hold(id: &str) -> Vec<u8> {

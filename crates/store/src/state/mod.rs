@@ -7,6 +7,7 @@ pub mod error;
 
 mod derive;
 mod derived;
+mod disclosure;
 mod forget;
 mod key;
 mod replay;
@@ -15,9 +16,10 @@ mod row;
 pub use derived::{Derived, FjallState, MemoryState};
 pub use replay::ENDED_KEPT;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use writ_model::case::Case;
 use writ_model::control::{
     Accounted, Covered, Cursor, DeadLetter, IntakeSeen, LaneChange, ReplayProgress, SourceProgress, Withheld,
 };
@@ -152,11 +154,21 @@ pub trait State: Send + Sync {
     /// One saga.
     fn saga(&self, id: &str) -> Result<Option<Saga>, StateError>;
 
+    /// Privacy cases by id, those that have ended too: at most `limit`, from behind `after`.
+    fn cases(&self, after: Option<&str>, limit: usize) -> Result<Vec<Case>, StateError>;
+
+    /// One privacy case.
+    fn case(&self, id: &str) -> Result<Option<Case>, StateError>;
+
+    /// The disclosure ledger: every subscriber to which data of the subject went, or may have gone, by this store's
+    /// log from its beginning on. Costs a read for each of the subject's events that the log still holds.
+    fn disclosed(&self, subject: SubjectId) -> Result<BTreeSet<SubscriberName>, StateError>;
+
     /// The offset before which the journal says that the log is dropped.
     fn truncated(&self) -> Result<Offset, StateError>;
 
     /// Forgets where the events among these records were and how they settled: they are about to leave the
-    /// log. Called by the thread that applies, in bounded steps; a second time changes nothing. Cursors, dead
+    /// log. Whom they went to stays, in the disclosure ledger. Called by the thread that applies, in bounded steps; a second time changes nothing. Cursors, dead
     /// letters, withheld events and pushed changes stay.
     fn forget(&self, records: &[Record]) -> Result<(), StateError>;
 

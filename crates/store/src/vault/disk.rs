@@ -15,7 +15,7 @@ use super::recent::Recent;
 use super::record::Record;
 use super::secrets::TenantSecrets;
 use super::wrap::random;
-use super::{NewSubject, Purpose, Remember, Subject, SubjectKey, Vault};
+use super::{NewLife, NewSubject, Purpose, Remember, Subject, SubjectKey, Vault};
 use crate::error::VaultError;
 use crate::pairs::disk::{DiskPairs, Shape, make_private_dir};
 use crate::pairs::{Area, Batch, Durability, Pairs};
@@ -168,6 +168,19 @@ impl Vault for FjallVault {
         self.pairs.write(batch, Durability::Synced).map_err(VaultError::when("create subjects"))?;
         added.into_iter().for_each(|new| self.recent.keep(new.subject_id, Generation::FIRST, &new.evidence));
         Ok(())
+    }
+
+    fn begin_life(&mut self, life: &NewLife) -> Result<bool, VaultError> {
+        let Some(place) = self.place(life.subject_id)? else { return Ok(false) };
+        let Some(mut record) = self.record(&place)? else { return Ok(false) };
+        if !record.begin_life(life, &self.keks)? {
+            return Ok(false);
+        }
+        let mut batch = Batch::default();
+        batch.put(SUBJECTS, place, record.encode_to_vec());
+        self.pairs.write(batch, Durability::Synced).map_err(VaultError::when("begin a life"))?;
+        self.recent.keep(life.subject_id, life.generation, &life.evidence);
+        Ok(true)
     }
 
     fn remember(&mut self, changes: &[Remember], through: Offset) -> Result<(), VaultError> {

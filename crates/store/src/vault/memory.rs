@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use writ_model::id::{Generation, KeyHash, Offset, SubjectId};
 use writ_model::lineage::{SubjectSequence, Versions};
 
-use super::{NewSubject, Purpose, Remember, Subject, SubjectKey, Vault};
+use super::{NewLife, NewSubject, Purpose, Remember, Subject, SubjectKey, Vault};
 use crate::error::VaultError;
 
 /// Subjects by internal id, and where each is found.
@@ -21,6 +21,8 @@ pub struct MemoryVault {
 #[derive(Debug, Clone)]
 struct Entry {
     subject: Subject,
+    /// Evidence keys of former lives.
+    former: BTreeMap<Generation, SubjectKey>,
     /// `None` when another subject has taken its key hash.
     key_hash: Option<KeyHash>,
 }
@@ -122,12 +124,13 @@ impl Vault for MemoryVault {
         generation: Generation,
         purpose: Purpose,
     ) -> Result<Option<SubjectKey>, VaultError> {
-        let subject = self.subjects.get(&subject).map(|entry| &entry.subject);
-        Ok(subject.filter(|subject| subject.generation == generation).and_then(|subject| match purpose {
-            Purpose::Content => subject.content.clone(),
-            Purpose::Evidence => subject.evidence.clone(),
-            Purpose::Suppression | Purpose::Case => None,
-        }))
+        let Some(Entry { subject, former, .. }) = self.subjects.get(&subject) else { return Ok(None) };
+        Ok(match purpose {
+            Purpose::Content if subject.generation == generation => subject.content.clone(),
+            Purpose::Evidence if subject.generation == generation => subject.evidence.clone(),
+            Purpose::Evidence => former.get(&generation).cloned(),
+            Purpose::Content | Purpose::Suppression | Purpose::Case => None,
+        })
     }
 
     fn create(&mut self, subjects: &[NewSubject]) -> Result<(), VaultError> {
@@ -154,9 +157,26 @@ impl Vault for MemoryVault {
                 evidence: Some(new.evidence.clone()),
             };
             self.point(new.key_hash, Some(new.subject_id));
-            self.put(Entry { subject, key_hash: Some(new.key_hash) });
+            self.put(Entry { subject, former: BTreeMap::new(), key_hash: Some(new.key_hash) });
         }
         self.sync()
+    }
+
+    fn begin_life(&mut self, life: &NewLife) -> Result<bool, VaultError> {
+        let Some(mut entry) = self.subjects.get(&life.subject_id).cloned() else { return Ok(false) };
+        let subject = &mut entry.subject;
+        if !subject.is_erased || subject.generation.0.checked_add(1) != Some(life.generation.0) {
+            return Ok(false);
+        }
+        let evidence = subject.evidence.replace(life.evidence.clone());
+        entry.former.extend(evidence.map(|key| (subject.generation, key)));
+        subject.content = Some(life.content.clone());
+        (subject.generation, subject.is_erased) = (life.generation, false);
+        subject.last_known.clear();
+        subject.versions = Versions::default();
+        self.put(entry);
+        self.sync()?;
+        Ok(true)
     }
 
     fn remember(&mut self, changes: &[Remember], through: Offset) -> Result<(), VaultError> {
@@ -189,7 +209,11 @@ impl Vault for MemoryVault {
     ) -> Result<(), VaultError> {
         let Some(mut entry) = self.subjects.get(&subject).cloned() else { return Ok(()) };
         if entry.subject.generation != generation {
-            return Ok(());
+            if purposes.contains(&Purpose::Evidence) {
+                entry.former.remove(&generation);
+            }
+            self.put(entry);
+            return self.sync();
         }
         for purpose in purposes {
             match purpose {

@@ -96,6 +96,19 @@ pub struct NewSubject {
     pub evidence: SubjectKey,
 }
 
+/// Another life of an erased subject. Keys are random bytes that the caller drew.
+#[derive(Debug, Clone)]
+pub struct NewLife {
+    /// Whose.
+    pub subject_id: SubjectId,
+    /// Which: the one after the life that was erased.
+    pub generation: Generation,
+    /// Content key.
+    pub content: SubjectKey,
+    /// Evidence key.
+    pub evidence: SubjectKey,
+}
+
 /// What a change did to a subject's last-known state.
 #[derive(Debug, Clone)]
 pub struct Remember {
@@ -193,6 +206,11 @@ pub trait Vault: Send {
     /// batch. A subject that is there already is left as it is; a key hash that names another subject is an
     /// error ([`VaultError::KeyHashTaken`]): remember that one's rekey first.
     fn create(&mut self, subjects: &[NewSubject]) -> Result<(), VaultError>;
+
+    /// Begins another life of an erased subject: new keys, nothing known, numbers that go on. The evidence key of the
+    /// former life stays. Durable when it returns; false, and nothing changed, when the subject is not there, is not
+    /// erased, or is not in the life before.
+    fn begin_life(&mut self, life: &NewLife) -> Result<bool, VaultError>;
 
     /// Moves last-known states on, as of log offset `through` (exclusive): all changes, in order, or none. Not
     /// synced: after a crash the log's events from [`Vault::remembered`] on are applied again. A batch older

@@ -11,7 +11,7 @@ use writ_model::value::Attributes;
 use zeroize::Zeroizing;
 
 use super::kek::{Bucket, Kek, Keks};
-use super::{NewSubject, Purpose, Subject, SubjectKey, wrap};
+use super::{NewLife, NewSubject, Purpose, Subject, SubjectKey, wrap};
 use crate::error::VaultError;
 use crate::seal::purpose_number;
 
@@ -81,6 +81,25 @@ impl Record {
             versions: Vec::new(),
             sequence: 0,
         })
+    }
+
+    /// Begins another life; false when it is not erased, or not in the life before.
+    pub(super) fn begin_life(&mut self, life: &NewLife, keks: &Keks) -> Result<bool, VaultError> {
+        if !self.is_erased || self.generation.checked_add(1) != Some(life.generation.0) {
+            return Ok(false);
+        }
+        let kek = self.kek(keks)?;
+        let mut keys = Vec::with_capacity(2);
+        for (purpose, key) in [(Purpose::Content, &life.content), (Purpose::Evidence, &life.evidence)] {
+            let purpose = u32::from(purpose_number(purpose));
+            let context = key_context(life.subject_id, life.generation.0, purpose, kek.epoch);
+            let wrapped = wrap::wrap(&kek.key, &context, &key.0)?;
+            keys.push(WrappedKey { generation: life.generation.0, purpose, wrapped });
+        }
+        self.keys.extend(keys);
+        (self.generation, self.is_erased) = (life.generation.0, false);
+        (self.last_known, self.versions) = (Vec::new(), Vec::new());
+        Ok(true)
     }
 
     /// The subject's last stored event has at least this number.
