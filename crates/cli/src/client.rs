@@ -44,9 +44,9 @@ impl Client {
         Ok(Self { address: api.listen.clone(), token })
     }
 
-    /// An engine at this address that asks for no token.
-    pub(crate) fn open(address: &str) -> Self {
-        Self { address: address.to_owned(), token: None }
+    /// An engine at this address that asks for a token.
+    pub(crate) fn with_token(address: &str, token: &str) -> Self {
+        Self { address: address.to_owned(), token: Some(token.to_owned()) }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {

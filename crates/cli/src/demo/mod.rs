@@ -5,6 +5,7 @@
 
 mod card_story;
 mod email_story;
+mod erasure_story;
 mod optout_story;
 mod outage_story;
 mod shop;
@@ -31,10 +32,7 @@ pub(crate) struct Arguments {
 }
 
 /// The stories of the product, and which of them this version tells.
-const ABSENT: [(u8, &str); 2] = [
-    (2, "an erasure reaches every recipient, or an approved exception says why not"),
-    (6, "four years later one command gives a bundle that a stranger verifies"),
-];
+const ABSENT: [(u8, &str); 1] = [(6, "four years later one command gives a bundle that a stranger verifies")];
 
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let report = Report::new(arguments.json);
@@ -45,6 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     outcomes.push(card_story::tell(&mut stage, &report).await?);
     outcomes.push(outage_story::tell(&mut stage, &report).await?);
     outcomes.push(optout_story::tell(&mut stage, &report).await?);
+    outcomes.push(erasure_story::tell(&mut stage, &report).await?);
     outcomes.sort_by_key(|outcome| outcome.number);
     let audit = stage.verify(&report).await?;
     let holds = audit.holds() && outcomes.iter().all(Outcome::holds_or_absent);

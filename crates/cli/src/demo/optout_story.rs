@@ -13,7 +13,7 @@ use crate::sandbox::{Behaviour, Delivery};
 
 /// Members of the loyalty programme, each of whom is updated so often.
 const MEMBERS: i64 = 500;
-const ROUNDS: i64 = 204;
+const ROUNDS: i64 = 212;
 
 /// Updates that wait at each list when somebody opts out, at least.
 const WAITING_MIN: u64 = 100_000;

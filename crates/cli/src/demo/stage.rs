@@ -1,9 +1,13 @@
 //! The demo's stage: a folder, a shop, three receivers, and the engine as a child process.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -31,6 +35,10 @@ pub(crate) struct Stage {
     pub(crate) sms: Receiver,
     pub(crate) dialer: Receiver,
     pub(crate) api: Client,
+    /// The API as another person asks it.
+    pub(crate) counsel: Client,
+    /// Under which dialer signs what it did.
+    dialer_key: Ed25519KeyPair,
     port: u16,
     engine: Option<Child>,
 }
@@ -40,6 +48,8 @@ impl Stage {
     pub(crate) async fn set(report: &Report) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("writ-demo-").tempdir()?;
         let port = free_port().await?;
+        let as_person = |name: &str| person(folder.path(), port, name);
+        let (api, counsel) = (as_person("ada")?, as_person("grace")?);
         let mut stage = Self {
             shop: Shop::open(folder.path())?,
             crm: Receiver::start(Behaviour::Healthy).await?,
@@ -47,7 +57,9 @@ impl Stage {
             loyalty: Receiver::down().await?,
             sms: Receiver::keeping(Behaviour::Healthy, is_consent).await?,
             dialer: Receiver::keeping(Behaviour::Healthy, is_consent).await?,
-            api: Client::open(&format!("127.0.0.1:{port}")),
+            api,
+            counsel,
+            dialer_key: key()?,
             folder,
             port,
             engine: None,
@@ -62,6 +74,11 @@ impl Stage {
             "  A SQLite shop with two customers; crm and esp over HTTP, an archive file, loyalty is down.",
         );
         Ok(stage)
+    }
+
+    /// What dialer would sign, signed.
+    pub(crate) fn sign_as_dialer(&self, statement: &str) -> String {
+        STANDARD.encode(self.dialer_key.sign(statement.as_bytes()))
     }
 
     pub(crate) fn throttle_esp(&self, requests: u32) {
@@ -112,13 +129,25 @@ impl Stage {
         let list = |name: &str, receiver: &Receiver| {
             format!(
                 "  {name}:\n    kind: webhook\n    url: {}\n    mode: batch\n    allow_addresses: [127.0.0.0/8]\n    \
-                 filters: [{{ any: [{{ exact: {{ changetype: tier }} }}, {{ exact: {{ changetype: consent }} }}] }}]\n    \
-                 delivery: {{ batch_max: 100, linger: 20ms, in_flight_max: 1 }}\n",
+                 filters: [{{ any: [{{ exact: {{ changetype: tier }} }}, {{ exact: {{ changetype: consent }} }}, \
+                 {{ exact: {{ changetype: suppression }} }}, {{ exact: {{ changetype: erasure }} }}] }}]\n    \
+                 delivery: {{ batch_max: 100, linger: 20ms, in_flight_max: 1, \
+                 answers: [{{ status: 404, change_types: [erasure], then: acknowledged }}] }}\n",
                 receiver.url()
             )
         };
+        let token = |name: &str| {
+            format!(
+                "    - {{ name: {name}, secret: \"file:{name}.token\", scopes: [ingest, read, operate] }}\n"
+            )
+        };
+        let (person, counsel) = (token("ada"), token("grace"));
+        let key = STANDARD.encode(self.dialer_key.public_key());
         format!(
-            "tenant: demo\nstore:\n  path: data\n{bound}api:\n  listen: 127.0.0.1:{}\n\
+            "tenant: demo\nstore:\n  path: data\n{bound}api:\n  listen: 127.0.0.1:{}\n  tokens:\n\
+             {person}{counsel}\
+             compliance:\n  recipients:\n    crm: {{ says: outcome }}\n    esp: {{ says: outcome }}\n    \
+             loyalty: {{ says: outcome }}\n    sms: {{ says: outcome }}\n    dialer: {{ key: \"{key}\" }}\n\
              attest:\n  checkpoint_every: 200ms\n  settle_within: 10m\n\
              sources:\n  shop:\n    kind: sqlite\n    path: {}\n    poll_ms: 10\n    tables:\n      customers:\n        \
              entity: customer\n        key: [id]\n        location: home_store\n        changes:\n          \
@@ -248,6 +277,26 @@ impl Stage {
         tail.reverse();
         Failure::plain(format!("{what}; the engine's log ends with\n{}", tail.join("\n")), UNAVAILABLE)
     }
+}
+
+/// Makes a token of this name, and a client that holds it.
+fn person(folder: &Path, port: u16, name: &str) -> Result<Client, Failure> {
+    let token = format!("{name}-{}", STANDARD.encode(random()?));
+    let file = folder.join(format!("{name}.token"));
+    std::fs::write(&file, &token)?;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+    Ok(Client::with_token(&format!("127.0.0.1:{port}"), &token))
+}
+
+fn key() -> Result<Ed25519KeyPair, Failure> {
+    let failed = |_| Failure::plain("a signing key cannot be made", UNAVAILABLE);
+    Ed25519KeyPair::from_seed_unchecked(&random()?).map_err(failed)
+}
+
+fn random() -> Result<[u8; 32], Failure> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::plain(error, UNAVAILABLE))?;
+    Ok(bytes)
 }
 
 fn is_consent(delivery: &Delivery) -> bool {

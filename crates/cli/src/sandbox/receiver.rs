@@ -25,6 +25,12 @@ pub(crate) enum Behaviour {
     Throttling(u32),
     /// 204, so long after the request.
     Slow(Duration),
+    /// 202, at once: the request is taken, and no more is said.
+    Accepting,
+    /// 404 to a request with an erasure: there is nobody to erase.
+    AlreadyGone,
+    /// 409 to an erasure of somebody whom it was not told to suppress before.
+    SuppressFirst,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,11 @@ impl Receiver {
         let receiver = Self::start(Behaviour::Healthy).await?;
         receiver.stop.send_replace(true);
         Ok(receiver)
+    }
+
+    /// Refuses connections from now on.
+    pub(crate) fn go_down(&self) {
+        self.stop.send_replace(true);
     }
 
     /// Listens again on its port.
@@ -174,12 +185,33 @@ impl Seen {
         }
         let events = serde_json::from_slice(body).unwrap_or(serde_json::Value::Null);
         let events = events.as_array().cloned().unwrap_or_else(|| vec![events]);
+        if let Some(refusal) = self.refusal(&events) {
+            return refusal;
+        }
         for event in events {
             self.arrived += 1;
             let delivery = Delivery::from_structured(&event, delivery_id, self.arrived);
             self.deliveries.extend((self.keeps)(&delivery).then_some(delivery));
         }
-        StatusCode::NO_CONTENT
+        if self.behaviour == Behaviour::Accepting { StatusCode::ACCEPTED } else { StatusCode::NO_CONTENT }
+    }
+
+    fn refusal(&self, events: &[serde_json::Value]) -> Option<StatusCode> {
+        let is = |event: &serde_json::Value, kind: &str| {
+            event["type"].as_str().is_some_and(|name| name.split('.').any(|part| part == kind))
+        };
+        let mut erasures = events.iter().filter(|event| is(event, "erasure"));
+        let is_suppressed = |subject: &serde_json::Value| {
+            let told = |one: &Delivery| one.event_type.contains(".suppression.") && *subject == one.subject;
+            self.deliveries.iter().any(told)
+        };
+        match self.behaviour {
+            Behaviour::AlreadyGone => erasures.next().map(|_| StatusCode::NOT_FOUND),
+            Behaviour::SuppressFirst => {
+                erasures.find(|event| !is_suppressed(&event["subject"])).map(|_| StatusCode::CONFLICT)
+            }
+            _ => None,
+        }
     }
 }
 

@@ -15,6 +15,10 @@ pub(crate) struct Delivery {
     pub(crate) delivery_id: String,
     /// CloudEvents `id`.
     pub(crate) event_id: String,
+    /// CloudEvents `type`.
+    pub(crate) event_type: String,
+    /// Extension `partitionkey`: the subject's internal id.
+    pub(crate) partition_key: String,
     /// CloudEvents `subject`.
     pub(crate) subject: String,
     /// Extension `sequence`.
@@ -32,6 +36,8 @@ impl Delivery {
             position,
             delivery_id: delivery_id.to_owned(),
             event_id: text("id"),
+            event_type: text("type"),
+            partition_key: text("partitionkey"),
             subject: text("subject"),
             sequence: text("sequence"),
             data: event.get("data").cloned().unwrap_or(Value::Null),
