@@ -20,13 +20,13 @@ use writ_statutes::table::Table;
 use writ_store::state::State;
 
 use crate::clock as wall;
-use crate::config::compliance::{Approvals, Compliance};
+use crate::config::compliance::{Approvals, Compliance, public_key};
 use crate::error::EngineError;
 use crate::handle::{EngineHandle, SagaRequest};
 use crate::metric;
 
 pub(crate) use clocks::{Asked, clocks, refused as unanswerable, table};
-pub(crate) use statement::{Statement, public_key, verify};
+pub(crate) use statement::{Statement, verify};
 
 /// Recipients are looked at this often while a case is fresh, and this seldom when it has waited for long.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

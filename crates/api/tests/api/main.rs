@@ -4,6 +4,7 @@
 
 mod access;
 mod bounds;
+mod cases;
 mod causality;
 mod client;
 mod intake;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use writ_engine::config::compliance::public_key;
 use writ_engine::config::rate::{PER_MAX, Rate};
 use writ_engine::config::{Api, Config, Delivery, Period, Retention, Scope, Token};
 use writ_model::code;
@@ -26,6 +27,7 @@ pub(super) fn check(config: &Config, places: &Places) -> Vec<Mistake> {
     found.period("attest.checkpoint_every", config.attest.checkpoint_every, 10 * MILLI..=HOUR);
     found.period("attest.settle_within", config.attest.settle_within, Duration::from_secs(1)..=365 * DAY);
     found.retention(&config.retention);
+    found.compliance(config);
     found.api(&config.api);
     config.api.tokens.iter().for_each(|token| found.consumer(token, config));
     for (name, source) in &config.sources {
@@ -43,6 +45,34 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// A recipient is a subscriber, or stands behind one; its key can be read.
+    fn compliance(&mut self, config: &Config) {
+        let compliance = &config.compliance;
+        self.period("compliance.observe", compliance.observe, Duration::ZERO..=3650 * DAY);
+        let is_subscriber = |name: &str| config.subscribers.keys().any(|known| known.as_str() == name);
+        for (name, one) in &compliance.recipients {
+            let place = format!("compliance.recipients.{name}");
+            match &one.behind {
+                Some(behind) if !is_subscriber(behind.as_str()) => {
+                    self.wrong(
+                        &place,
+                        format!("there is no subscriber {behind}"),
+                        "name one of `subscribers`",
+                    );
+                }
+                None if !is_subscriber(name) => {
+                    let remedy = "name a subscriber, or say `behind` which one it stands";
+                    self.wrong(&place, "it is no subscriber, and stands behind none", remedy);
+                }
+                Some(_) | None => {}
+            }
+            if one.key.as_deref().is_some_and(|key| public_key(key).is_none()) {
+                let cause = "the key is not 32 bytes in base64";
+                self.wrong(&place, cause, "give the raw Ed25519 public key, without a header");
+            }
+        }
+    }
+
     fn wrong(&mut self, key: &str, cause: impl Into<String>, remedy: &str) {
         self.mistakes.push(Mistake::new(code::CONFIG_INVALID, &self.places.of(key), cause, remedy));
     }

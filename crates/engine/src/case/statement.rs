@@ -27,11 +27,6 @@ impl Statement<'_> {
     }
 }
 
-/// An Ed25519 public key: 32 bytes in base64.
-pub(crate) fn public_key(text: &str) -> Option<[u8; 32]> {
-    STANDARD.decode(text).ok()?.try_into().ok()
-}
-
 /// Whether a signature (base64) over the statement is this key's. RFC 8032.
 pub(crate) fn verify(key: &[u8; 32], statement: &Statement<'_>, signature: &str) -> bool {
     let Ok(signature) = STANDARD.decode(signature) else { return false };

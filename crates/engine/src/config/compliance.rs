@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use writ_model::case::{Grade, Says};
 use writ_model::id::SubscriberName;
@@ -73,4 +75,9 @@ impl Default for RecipientTerms {
     fn default() -> Self {
         Self { says: Says::Receipt, demand: None, behind: None, key: None }
     }
+}
+
+/// An Ed25519 public key: 32 bytes in base64; `None` when it is not.
+pub fn public_key(text: &str) -> Option<[u8; 32]> {
+    STANDARD.decode(text).ok()?.try_into().ok()
 }
