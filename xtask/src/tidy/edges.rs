@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("writ-kernel", &["writ-model"]),
     ("writ-policy", &["writ-model"]),
     ("writ-statutes", &[]),
+    ("writ-report", &["writ-model"]),
     ("writ-store", &["writ-model", "writ-kernel", "writ-attest"]),
     ("writ-connectors", &["writ-model", "writ-schema"]),
     ("writ-engine", ENGINE),
@@ -44,6 +45,7 @@ const CLI: &[&str] = &[
     "writ-attest",
     "writ-policy",
     "writ-statutes",
+    "writ-report",
     "writ-store",
     "writ-connectors",
     "writ-engine",
@@ -64,7 +66,7 @@ const DEV_ONLY: &[(&str, &[&str])] = &[
 
 /// Crates that decide: no clock, no socket, no file, no async runtime.
 pub(super) const PURE: &[&str] =
-    &["writ-model", "writ-schema", "writ-kernel", "writ-attest", "writ-statutes"];
+    &["writ-model", "writ-schema", "writ-kernel", "writ-attest", "writ-statutes", "writ-report"];
 
 /// What no pure crate may reach, however indirectly.
 const IMPURE: &[&str] =

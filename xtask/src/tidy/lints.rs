@@ -5,7 +5,7 @@ use super::Finding;
 use crate::tree::Tree;
 
 const ROOT: &str = "clippy.toml";
-const PURE: &[&str] = &["model", "schema", "kernel", "attest", "statutes"];
+const PURE: &[&str] = &["model", "schema", "kernel", "attest", "statutes", "report"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let entries = entries(tree.text(ROOT).unwrap_or_default());
@@ -53,6 +53,7 @@ mod tests {
             ("crates/schema/clippy.toml", ONE),
             ("crates/attest/clippy.toml", ONE),
             ("crates/statutes/clippy.toml", ONE),
+            ("crates/report/clippy.toml", ONE),
         ])
     }
 

@@ -11,6 +11,7 @@ const FOLDERS: &[&str] = &[
     "crates/kernel/src/",
     "crates/attest/src/",
     "crates/statutes/src/",
+    "crates/report/src/",
 ];
 
 /// A mention and the reason why it is not allowed.

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod assess;
 pub(crate) mod audit;
 mod check;
 mod dead_letters;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Init(init::Arguments),
     /// Check configuration, schemas, policies and, with --connect, the systems behind them
     Check(check::Arguments),
+    /// Say what the configuration leaves open, the worst first; works without an engine
+    Assess(assess::Arguments),
     /// Run the engine
     Run(run::Arguments),
     /// Show sources, lanes and breakers of the running engine
@@ -85,6 +88,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Demo(arguments) => block_on(crate::demo::run(arguments)),
         Command::Init(arguments) => init::run(&arguments),
         Command::Check(arguments) => block_on(check::run(arguments)),
+        Command::Assess(arguments) => assess::run(&arguments),
         Command::Run(arguments) => block_on(run::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
