@@ -5,6 +5,7 @@ mod append;
 mod capture;
 mod ceiling;
 mod database;
+mod disk;
 mod engine;
 mod figure;
 mod floor;
@@ -51,6 +52,8 @@ enum Bench {
     Append(append::Arguments),
     /// One decision of the gate on an event of 1 KiB, beside a parse of the same document
     Gate(gate::Arguments),
+    /// Synced writes at the pace of commits, alone and while other files are written: the floor under every latency
+    Disk(disk::Arguments),
     /// A backlog of PostgreSQL to events durable in the log, beside pg_recvlogical of the same backlog
     Capture(capture::Arguments),
     /// The receivers of a benchmark, in a process of their own
@@ -66,6 +69,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Bench::Replay(arguments) => block_on(replay::run(arguments)),
         Bench::Outage(arguments) => block_on(outage::run(arguments)),
         Bench::Append(arguments) => append::run(arguments),
+        Bench::Disk(arguments) => disk::run(arguments),
         Bench::Gate(arguments) => gate::run(arguments),
         Bench::Capture(arguments) => block_on(capture::run(arguments)),
         Bench::Receiver(arguments) => receiver::run(&arguments),
