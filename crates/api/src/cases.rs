@@ -156,8 +156,33 @@ pub(crate) async fn report(
         return Err(bad("a recipient's name has 1 to 255 bytes"));
     }
     let Reported { outcome, signature, checked, note } = asked;
-    let said = Said { outcome, signature, is_checked: checked, note, actor: caller.name };
+    let said = Said { outcome, signature, is_own: false, is_checked: checked, note, actor: caller.name };
     Ok(Json(app.engine.report_to_case(&id, &recipient, said).await?))
+}
+
+/// The body of `POST /v1/subscribers/{name}/cases/{id}/report`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    outcome: Outcome,
+    signature: Option<String>,
+    note: String,
+}
+
+/// A subscriber's own word, under its own token. It is told how it stands itself, and nothing of others.
+pub(crate) async fn report_own(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Extension(patience): Extension<Patience>,
+    Path((recipient, id)): Path<(String, String)>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let asked: Own = noted(body, patience, "a report", |asked: &Own| &asked.note).await?;
+    let Own { outcome, signature, note } = asked;
+    let said = Said { outcome, signature, is_own: true, is_checked: false, note, actor: caller.name };
+    let case = app.engine.report_to_case(&id, &recipient, said).await?;
+    let own = case.recipients.get(&recipient);
+    Ok(Json(json!({ "case": case.id, "state": own.map(|one| one.state), "grade": own.map(|one| one.grade) })))
 }
 
 /// The query of `GET /v1/cases/{id}/recipients/{name}/statement`.

@@ -99,6 +99,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", OPERATE, || post(operate::discard)),
     route("POST", "/v1/subscribers/{name}/pause", OPERATE, || post(operate::pause)),
     route("POST", "/v1/subscribers/{name}/resume", OPERATE, || post(operate::resume)),
+    route("POST", "/v1/subscribers/{name}/cases/{id}/report", Access::Consumer, || post(cases::report_own)),
     route("GET", "/v1/subscribers/{name}/events", Access::Consumer, || get(pull::events)),
     route("POST", "/v1/subscribers/{name}/leases/{lease}", Access::Consumer, || post(pull::answer)),
     route("POST", "/v1/subscribers/{name}/leases/{lease}/extend", Access::Consumer, || post(pull::extend)),

@@ -123,7 +123,8 @@ pub enum Scope {
     Read,
     /// Pause, redrive, replay.
     Operate,
-    /// Take and answer one subscriber's events. Opens nothing else, so it stands alone.
+    /// Take and answer one subscriber's events, and say what came of privacy cases there. Opens nothing else, so it
+    /// stands alone.
     Consume,
 }
 

@@ -49,6 +49,7 @@ const EXPECTED: &[(&str, &str, Access)] = &[
     ("POST", "/v1/subscribers/{name}/dead-letters/{subject}/discard", Access::Scope(Scope::Operate)),
     ("POST", "/v1/subscribers/{name}/pause", Access::Scope(Scope::Operate)),
     ("POST", "/v1/subscribers/{name}/resume", Access::Scope(Scope::Operate)),
+    ("POST", "/v1/subscribers/{name}/cases/{id}/report", Access::Consumer),
     ("GET", "/v1/subscribers/{name}/events", Access::Consumer),
     ("POST", "/v1/subscribers/{name}/leases/{lease}", Access::Consumer),
     ("POST", "/v1/subscribers/{name}/leases/{lease}/extend", Access::Consumer),
@@ -69,7 +70,7 @@ fn filled(path: &str) -> String {
         .replace("{subject}", "00")
         .replace("{id}", "00")
         .replace("{token}", "w1");
-    if path.ends_with("/events") || path.contains("/leases/") {
+    if path.ends_with("/events") || path.contains("/leases/") || path.ends_with("/report") {
         let path = path.replace("{name}", "till").replace("{lease}", "1.1");
         return if path.ends_with("/events") { path + "?wait=0s" } else { path };
     }

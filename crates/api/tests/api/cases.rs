@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::client::Answer;
-use crate::rig::{OPERATE, Rig, email};
+use crate::rig::{OPERATE, Rig, TILL, email};
 
 const RECEIVED: &str = "2026-11-02T10:00:00+01:00";
 
@@ -79,6 +79,31 @@ async fn an_opt_out_tells_every_recipient_to_suppress_and_waits_for_their_word()
     act(&rig, &case, "answer").await;
     until(&rig, &case, "closed").await;
     act(&rig, &case, "answer").await.expect_problem(StatusCode::CONFLICT, "WRIT-9011");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscribers_own_word_counts_more_than_one_that_an_operator_brings() {
+    let rig = Rig::start_pulled().await;
+    let (subject, _) = known(&rig, "1", "17").await;
+    let case = opened(&rig, &request("erasure", &subject)).await;
+    act(&rig, &case, "verify").await;
+    rig.get_until(&case, |answer| answer.json()["recipients"]["till"]["state"] == "sent").await;
+    let id = case.rsplit('/').next().unwrap();
+    let path = format!("/v1/subscribers/till/cases/{id}/report");
+    let word = json!({ "outcome": "completed", "note": "done" });
+    let told = rig.ask("POST", &path).token(TILL).body(word.to_string()).send().await;
+    assert_eq!(told.status, 200, "{}", told.text);
+    assert_eq!(
+        told.json(),
+        json!({ "case": id, "state": "outcome_reported", "grade": "E2" }),
+        "nothing of others"
+    );
+    let of_another = path.replace("till", "desk");
+    let refused = rig.ask("POST", &of_another).token(TILL).body(word.to_string()).send().await;
+    refused.expect_problem(StatusCode::FORBIDDEN, "WRIT-3001");
+    let brought = format!("{case}/recipients/desk/reports");
+    let brought = post(&rig, &brought, &word).await.json();
+    assert_eq!(brought["recipients"]["desk"]["grade"], "E1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,6 +57,8 @@ pub struct Said {
     pub outcome: Outcome,
     /// The recipient's Ed25519 signature over the statement, base64.
     pub signature: Option<String>,
+    /// It comes under a credential of the recipient's own.
+    pub is_own: bool,
     /// Somebody looked at the recipient itself.
     pub is_checked: bool,
     /// How it reached us; no personal data.
@@ -122,6 +124,7 @@ impl EngineHandle {
         }
         let opened = self.plan_case(request).await?;
         self.keep_case(opened.clone()).await?;
+        self.shared.cases.wake.notify_one();
         Ok(opened)
     }
 
@@ -210,7 +213,8 @@ impl EngineHandle {
         let shown = shown.filter(|report| report.outcome == said.outcome).map(|report| report.grade).max();
         let Some(signature) = &said.signature else {
             let is_evidenced = said.is_checked && shown >= Some(Grade::E4);
-            return Ok(if is_evidenced { Grade::E5 } else { Grade::E1 });
+            let word = if said.is_own { Grade::E2 } else { Grade::E1 };
+            return Ok(if is_evidenced { Grade::E5 } else { word });
         };
         let tenant = &self.shared.tenant;
         let statement = Statement { tenant, case, recipient, outcome: said.outcome };
