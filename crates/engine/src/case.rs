@@ -7,7 +7,7 @@ mod statement;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use writ_kernel::case::clock::{self, Standing};
@@ -23,17 +23,11 @@ use crate::clock as wall;
 use crate::config::compliance::{Approvals, Compliance, public_key};
 use crate::error::EngineError;
 use crate::handle::{EngineHandle, SagaRequest};
+use crate::looks::Looks;
 use crate::metric;
 
 pub(crate) use clocks::{Asked, clocks, refused as unanswerable, table};
 pub(crate) use statement::{Statement, verify};
-
-/// Recipients are looked at this often while a case is fresh, and this seldom when it has waited for long.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LOOK_SELDOM: Duration = Duration::from_secs(5);
-
-/// A case is looked at after this share of the time since it last changed.
-const SHARE_OF_AGE: u32 = 8;
 
 /// Cases read in one step.
 const PAGE: usize = 256;
@@ -126,13 +120,14 @@ impl Cases {
 
 /// Until told to stop.
 pub(crate) async fn drive(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
-    let mut told = BTreeMap::new();
+    let (mut looks, mut told) = (Looks::default(), BTreeMap::new());
     while !*stop.borrow() {
-        let pause = engine.turn_cases().await;
+        engine.turn_cases(&mut looks).await;
         tell_late(&engine.shared.cases.open(), &mut told);
+        let wait = looks.wait((Instant::now(), wall::wall()));
         let look = async {
-            match pause {
-                Some(pause) => tokio::time::sleep(pause).await,
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
                 None => std::future::pending().await,
             }
         };
@@ -161,19 +156,19 @@ fn tell_late(open: &[Case], told: &mut BTreeMap<String, Standing>) {
 }
 
 impl EngineHandle {
-    /// Takes every open case as far as it goes now; when to look again, if any is left open.
-    async fn turn_cases(&self) -> Option<Duration> {
-        let mut has_failed = false;
-        for case in self.shared.cases.open() {
-            if let Err(error) = self.turn_case(&case.id).await {
-                has_failed = true;
-                tracing::warn!(case = %case.id, code = error.code.id, error = %error, "a privacy case does not get on; it is tried again");
+    /// Takes every open case that is due as far as it goes now.
+    async fn turn_cases(&self, looks: &mut Looks) {
+        let changed = |case: Case| (case.id, case.changed_at);
+        let open: Vec<_> = self.shared.cases.open().into_iter().map(changed).collect();
+        for id in looks.due(&open, (Instant::now(), wall::wall())) {
+            let turned = self.turn_case(&id).await;
+            if let Err(error) = &turned {
+                tracing::warn!(case = %id, code = error.code.id, error = %error, "a privacy case does not get on; it is tried again");
+            }
+            if let Some(case) = self.shared.cases.get(&id) {
+                looks.looked(&id, Instant::now(), (case.changed_at, turned.is_err()));
             }
         }
-        let freshest = self.shared.cases.open().iter().map(|case| case.changed_at).max()?;
-        let age = u64::try_from(wall::wall().0.saturating_sub(freshest.0)).unwrap_or_default();
-        let pause = (Duration::from_micros(age) / SHARE_OF_AGE).clamp(LOOK_EVERY, LOOK_SELDOM);
-        Some(if has_failed { LOOK_SELDOM } else { pause })
     }
 
     async fn turn_case(&self, id: &str) -> Result<(), EngineError> {

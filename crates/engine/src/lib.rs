@@ -15,6 +15,7 @@ mod deliver;
 mod follower;
 mod hub;
 mod launch;
+mod looks;
 mod opened;
 mod payload;
 mod recovery;

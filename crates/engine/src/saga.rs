@@ -8,7 +8,7 @@ mod announce;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
 use writ_kernel::identity::Key;
@@ -16,21 +16,13 @@ use writ_kernel::saga::{self, Fact, Next};
 use writ_model::code;
 use writ_model::control::ControlFact;
 use writ_model::saga::{Action, Saga, SagaState};
-use writ_model::time::Timestamp;
 use writ_store::state::State;
 
 use crate::clock;
 use crate::error::EngineError;
 use crate::handle::EngineHandle;
 use crate::hub::reader::SharedVault;
-
-/// Who has taken an announcement is looked at this often while a saga is fresh, and this seldom when it has waited for
-/// long: for a subscriber that is down, or for an operator.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LOOK_SELDOM: Duration = Duration::from_secs(5);
-
-/// A saga is looked at after this share of the time since it last changed.
-const SHARE_OF_AGE: u32 = 8;
+use crate::looks::Looks;
 
 /// Sagas read in one step.
 const PAGE: usize = 256;
@@ -85,11 +77,13 @@ impl Sagas {
 
 /// Until told to stop.
 pub(crate) async fn drive(engine: EngineHandle, mut stop: watch::Receiver<bool>) {
+    let mut looks = Looks::default();
     while !*stop.borrow() {
-        let pause = engine.turn_sagas().await;
+        engine.turn_sagas(&mut looks).await;
+        let wait = looks.wait((Instant::now(), clock::wall()));
         let look = async {
-            match pause {
-                Some(pause) => tokio::time::sleep(pause).await,
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
                 None => std::future::pending().await,
             }
         };
@@ -102,17 +96,19 @@ pub(crate) async fn drive(engine: EngineHandle, mut stop: watch::Receiver<bool>)
 }
 
 impl EngineHandle {
-    /// Takes every open saga as far as it goes now; when to look again, if any is left open.
-    async fn turn_sagas(&self) -> Option<Duration> {
-        let mut has_failed = false;
-        for saga in self.shared.sagas.open() {
-            if let Err(error) = self.turn_saga(&saga.id).await {
-                has_failed = true;
-                tracing::warn!(saga = %saga.id, code = error.code.id, error = %error, "a saga does not get on; it is tried again");
+    /// Takes every open saga that is due as far as it goes now.
+    async fn turn_sagas(&self, looks: &mut Looks) {
+        let changed = |saga: Saga| (saga.id, saga.changed_at);
+        let open: Vec<_> = self.shared.sagas.open().into_iter().map(changed).collect();
+        for id in looks.due(&open, (Instant::now(), clock::wall())) {
+            let turned = self.turn_saga(&id).await;
+            if let Err(error) = &turned {
+                tracing::warn!(saga = %id, code = error.code.id, error = %error, "a saga does not get on; it is tried again");
+            }
+            if let Some(saga) = self.shared.sagas.get(&id) {
+                looks.looked(&id, Instant::now(), (saga.changed_at, turned.is_err()));
             }
         }
-        let freshest = self.shared.sagas.open().iter().map(|saga| saga.changed_at).max()?;
-        Some(if has_failed { LOOK_SELDOM } else { pause(freshest, clock::wall()) })
     }
 
     async fn turn_saga(&self, id: &str) -> Result<(), EngineError> {
@@ -156,25 +152,5 @@ impl EngineHandle {
                 Action::Announce { .. } => Ok(None),
             },
         }
-    }
-}
-
-/// How long to wait before the next look, by when a saga last changed.
-fn pause(changed_at: Timestamp, now: Timestamp) -> Duration {
-    let age = u64::try_from(now.0.saturating_sub(changed_at.0)).unwrap_or_default();
-    (Duration::from_micros(age) / SHARE_OF_AGE).clamp(LOOK_EVERY, LOOK_SELDOM)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_fresh_saga_is_looked_at_often_and_one_that_waits_seldom() {
-        let after = |seconds: i64| pause(Timestamp(1_000_000), Timestamp(1_000_000 + seconds * 1_000_000));
-        assert_eq!((after(0), after(1)), (LOOK_EVERY, LOOK_EVERY));
-        assert_eq!(after(16), Duration::from_secs(2));
-        assert_eq!(after(3600), LOOK_SELDOM);
-        assert_eq!(after(-5), LOOK_EVERY, "a clock that went back");
     }
 }
