@@ -348,6 +348,7 @@ impl<'a> Parts<'a> {
             failed_runs: BTreeMap::new(),
             carried: FromHub::default(),
             due: VecDeque::new(),
+            late_loads: Vec::new(),
             pins: Pins::default(),
             wake,
             committed,

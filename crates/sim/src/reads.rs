@@ -41,7 +41,8 @@ impl World {
             return Err(format!("lane {} reads at {from}, and the log begins at {start}", lane.0));
         }
         let cold;
-        let records = if self.chance.percent(COLD) {
+        let is_cold = self.chance.percent(COLD);
+        let records = if is_cold {
             let most = self.chance.between(1, READ_BYTES) as usize;
             cold = self.tape.read(from, most)?;
             cold.as_slice()
@@ -68,7 +69,8 @@ impl World {
             }
             next = record.offset().next();
         }
-        self.facts.push_back(Fact::Offered(lane, items, next));
+        let offered = if is_cold { Fact::OfferedCold } else { Fact::Offered };
+        self.facts.push_back(offered(lane, items, next));
         Ok(())
     }
 

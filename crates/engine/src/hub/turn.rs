@@ -161,7 +161,7 @@ impl Hub {
                 let (cold, facts, name) = (self.cold.clone(), self.facts.clone(), name.to_owned());
                 tokio::spawn(async move {
                     let (items, next) = cold.offer(base, name, stretch).await;
-                    drop(facts.send(Fact::Dispatch(dispatch::Fact::Offered(lane, items, next))));
+                    drop(facts.send(Fact::Dispatch(dispatch::Fact::OfferedCold(lane, items, next))));
                 });
             }
         }

@@ -87,7 +87,7 @@ pub(crate) struct FromHub {
 
 /// Who is told once this commit is done: the follower, or who waits for it.
 #[derive(Debug)]
-pub(super) enum Deferred {
+pub(crate) enum Deferred {
     Load {
         from: Offset,
         limit: usize,

@@ -52,6 +52,10 @@ const FOR_COMPANY: Duration = Duration::from_millis(10);
 const FINALS_PER_COMMIT: usize = 256;
 const FINALS_SHARE: usize = 8;
 
+/// With more final leaves waiting, no further open events are loaded: each waits with how it settled at every
+/// subscriber, and a subscriber that catches up settles them faster than they are written.
+const DUE_MAX: usize = 4096;
+
 /// Everything the writer owns or reads.
 pub(crate) struct Writer {
     pub(crate) tenant: TenantId,
@@ -91,6 +95,8 @@ pub(crate) struct Writer {
     pub(crate) carried: FromHub,
     /// Events whose final leaves wait for a commit.
     pub(crate) due: VecDeque<Due>,
+    /// Loads that wait until fewer final leaves do: each brings more of them.
+    pub(crate) late_loads: Vec<Deferred>,
     pub(crate) pins: super::Pins,
     /// The log's end when this run began.
     pub(crate) began: Offset,
@@ -173,7 +179,7 @@ impl Writer {
                 batch.hub.facts.extend(facts);
             }
             Work::Finals(due) => self.due.extend(due),
-            Work::Load { from, limit } => batch.hub.loads.push(Deferred::Load { from, limit }),
+            Work::Load { from, limit } => self.late_loads.push(Deferred::Load { from, limit }),
             Work::DeadLetters { lane, subject } => {
                 batch.hub.loads.push(Deferred::DeadLetters { lane, subject });
             }
@@ -248,6 +254,9 @@ impl Writer {
     pub(super) fn commit(&mut self, mut batch: Batch) -> Result<Option<EngineError>, EngineError> {
         let share = FINALS_PER_COMMIT.max(self.due.len() / FINALS_SHARE).min(self.due.len());
         batch.hub.finished.extend(self.due.drain(..share));
+        if self.due.len() <= DUE_MAX {
+            batch.hub.loads.append(&mut self.late_loads);
+        }
         batch.hub.put_before(std::mem::take(&mut self.carried));
         self.account(&mut batch)?;
         if batch.has_nothing_to_append() {

@@ -15,6 +15,7 @@ use super::ahead::Ahead;
 use super::attempt::DeliveryKey;
 use super::backlog::{Backlog, Queued};
 use super::breaker::Breaker;
+use super::catch_up::CatchUp;
 use super::cursor::Position;
 use super::dead_letter::Parked;
 use super::lateness::Lateness;
@@ -57,6 +58,7 @@ pub struct Lane {
     pub(super) parked: Parked,
     pub(super) ledger: Ledger,
     pub(super) pace: Pace,
+    pub(super) catch_up: CatchUp,
     pub(super) flights: BTreeMap<AttemptId, Flight>,
     /// Events in those.
     pub(super) flying: usize,
@@ -115,6 +117,7 @@ impl Lane {
             position,
             parked: Parked::default(),
             pace: Pace::default(),
+            catch_up: CatchUp::default(),
             flights: BTreeMap::new(),
             flying: 0,
             coordinator: None,
@@ -180,6 +183,14 @@ impl Lane {
         if self.is_in_order(turn, &items) {
             self.take_stretch(turn, items, next);
         }
+    }
+
+    /// A replay has a rate of its own.
+    pub(super) fn offered_cold(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
+        if self.replay.is_none() {
+            self.catch_up.read(turn.now.moment, &items);
+        }
+        self.offered(turn, items, next);
     }
 
     /// Of what is not, nothing that follows may be told to anybody: the lane stops.

@@ -13,6 +13,7 @@ pub mod attempt;
 pub mod backlog;
 mod behind;
 pub mod breaker;
+pub mod catch_up;
 pub mod classify;
 mod config;
 pub mod cursor;
@@ -87,6 +88,8 @@ pub enum Fact {
     /// The answer to a [`Effect::Read`]: matching events in offset order, and where to read on. Comes only
     /// when there is something to read past `from`: a lane at the head waits for it.
     Offered(LaneId, Vec<Item>, Offset),
+    /// The same, from disk: the lane is behind what memory holds, and reads on at a pace.
+    OfferedCold(LaneId, Vec<Item>, Offset),
     /// The answer to [`Effect::ReadExpress`]: events in offset order, and where to look on.
     OfferedExpress(LaneId, Vec<Item>, Offset),
     /// One attempt ended.

@@ -236,6 +236,9 @@ impl Machine for Dispatch {
             Fact::Offered(id, items, next) => {
                 self.route(now, id, effects, |lane, turn| lane.offered(turn, items, next));
             }
+            Fact::OfferedCold(id, items, next) => {
+                self.route(now, id, effects, |lane, turn| lane.offered_cold(turn, items, next));
+            }
             Fact::OfferedExpress(id, items, next) => {
                 self.route(now, id, effects, |lane, turn| lane.offered_ahead(turn, items, next));
             }

@@ -97,9 +97,10 @@ impl Lane {
     /// When the lane has something to do although nothing happens.
     pub(super) fn deadline(&self, turn: &Turn<'_>) -> Option<Moment> {
         let waits = if self.state == State::Running && !turn.is_draining {
-            [self.breaker.deadline(), self.backlog.deadline(), self.send_deadline(turn)]
+            let reads_on = self.catch_up.deadline(turn.now.moment).filter(|_| !self.is_reading);
+            [self.breaker.deadline(), self.backlog.deadline(), self.send_deadline(turn), reads_on]
         } else {
-            [None; 3]
+            [None; 4]
         };
         let sweeps = self.sweep_deadline().filter(|_| !turn.is_draining);
         let late = self.lateness.deadline(turn.now, self.position.oldest());
@@ -246,7 +247,7 @@ impl Lane {
             && room_bytes >= window_bytes / reading.share;
         let from = self.position.read_to();
         let ended = self.replay.as_ref().is_some_and(|order| from >= order.given.to);
-        if self.is_reading || !enough || ended {
+        if self.is_reading || !enough || ended || !self.catch_up.permits(turn.now.moment) {
             return;
         }
         self.is_reading = true;

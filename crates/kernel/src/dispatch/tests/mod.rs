@@ -3,6 +3,7 @@
 mod absence;
 mod ahead;
 mod batching;
+mod catching_up;
 mod express;
 mod modes;
 mod once;
