@@ -79,6 +79,11 @@ impl Cases {
         }
     }
 
+    /// The configuration names this recipient.
+    pub(crate) fn declares(&self, recipient: &str) -> bool {
+        self.rules.recipients.contains_key(recipient)
+    }
+
     /// The key under which a recipient signs.
     pub(crate) fn key(&self, recipient: &str) -> Option<[u8; 32]> {
         let key = self.rules.recipients.get(recipient)?.key.as_deref()?;
@@ -206,8 +211,11 @@ impl EngineHandle {
     /// Its saga's id follows from the case's, so that it is ordered once whatever happens in between.
     async fn order_saga_of(&self, case: &Case) -> Result<Fact, EngineError> {
         let id = saga_id(case);
-        if self.saga(&id).is_ok() {
-            return Ok(Fact::Ordered(id));
+        match self.saga(&id) {
+            Ok(_) => return Ok(Fact::Ordered(id)),
+            Err(error) if error.code == code::SAGA_UNKNOWN => {}
+            // It may be there: ordered anew, it would begin again.
+            Err(error) => return Err(error),
         }
         let request = SagaRequest {
             kind: if case.right == Right::Erasure { SagaKind::Erasure } else { SagaKind::OptOut },

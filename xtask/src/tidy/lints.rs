@@ -64,12 +64,12 @@ mod tests {
 
     #[test]
     fn a_copy_that_drifted_is_found() {
-        assert_eq!(check(&tree("limit = 80\n", ONE)).len(), 5);
+        assert_eq!(check(&tree("limit = 80\n", ONE)).len(), 6);
         assert_eq!(check(&tree("limit = 70\n", "limit = 70\n\ndisallowed-types = []\n")).len(), 1);
     }
 
     #[test]
     fn a_pure_crate_without_one_is_found() {
-        assert_eq!(check(&Tree::of(&[(ROOT, "")])).len(), 5);
+        assert_eq!(check(&Tree::of(&[(ROOT, "")])).len(), 6);
     }
 }

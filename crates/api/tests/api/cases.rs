@@ -184,6 +184,9 @@ async fn acts_that_do_not_fit_how_a_case_stands_are_refused() {
     let signed = json!({ "outcome": "completed", "signature": "AAAA", "note": "x" });
     let report = format!("{case}/recipients/archive/reports");
     post(&rig, &report, &signed).await.expect_problem(StatusCode::BAD_REQUEST, "WRIT-9012");
+    let unknown = format!("{case}/recipients/nobody/reports");
+    let word = json!({ "outcome": "completed", "note": "x" });
+    post(&rig, &unknown, &word).await.expect_problem(StatusCode::CONFLICT, "WRIT-9011");
     let again = json!({ "basis": "consent", "evidence": "form" });
     let readmit = format!("/v1/subjects/{subject}/readmit");
     post(&rig, &readmit, &again).await.expect_problem(StatusCode::CONFLICT, "WRIT-9011");

@@ -199,12 +199,23 @@ impl EngineHandle {
         let cases = &self.shared.cases;
         let terms = cases.terms(recipient);
         self.change_case(id, "report to", |case| {
+            if !case.recipients.contains_key(recipient) && !self.is_recipient(recipient) {
+                return Err(refused(
+                    &format!("report to {}", case.id),
+                    format!("nobody knows a recipient {recipient:?}"),
+                ));
+            }
             let grade = self.graded(case, recipient, &said)?;
             let report = Report { outcome: said.outcome, grade, act: act(&said.actor, &said.note) };
             let taken = recipient::report(case, recipient, terms, report);
             taken.map_err(|why| refused(&format!("report to {}", case.id), why))
         })
         .await
+    }
+
+    /// It is configured: as a subscriber, or as standing behind one.
+    fn is_recipient(&self, name: &str) -> bool {
+        self.subscribers().iter().any(|known| known.as_str() == name) || self.shared.cases.declares(name)
     }
 
     /// How well a report shows what it says.
@@ -216,6 +227,9 @@ impl EngineHandle {
             let word = if said.is_own { Grade::E2 } else { Grade::E1 };
             return Ok(if is_evidenced { Grade::E5 } else { word });
         };
+        if case.event_id.is_none() {
+            return Err(unsigned(recipient, "nothing was announced yet that it could have signed for"));
+        }
         let tenant = &self.shared.tenant;
         let statement = Statement { tenant, case, recipient, outcome: said.outcome };
         let key = self

@@ -119,8 +119,8 @@ pub(super) fn wants(name: &str, one: &Recipient) -> String {
     }
 }
 
-/// Takes a recipient's word, or what somebody saw there. One that nobody knew joins: who says that it had the data
-/// is a recipient.
+/// Takes a recipient's word, or what somebody saw there. One that was none yet joins: who says that it had the data is
+/// a recipient.
 pub fn report(case: &mut Case, name: &str, terms: Terms, report: Report) -> Result<(), Refused> {
     ready(case)?;
     let now = report.act.at;
