@@ -13,6 +13,7 @@ use writ_model::taxonomy::ChangeType;
 use crate::clock;
 use crate::error::EngineError;
 use crate::handle::{EngineHandle, Trace, state_failed};
+use crate::recovery::failed;
 
 /// So many of a subject's newest events are asked for who is still to get them.
 const PENDING_LOOK: usize = 1024;
@@ -89,7 +90,7 @@ impl EngineHandle {
         };
         let read = tokio::task::spawn_blocking(read)
             .await
-            .map_err(|_| super::unanswerable("the disk did not answer"))?;
+            .map_err(|error| failed("read the disclosure ledger", &error))?;
         let (names, newest) = read.map_err(state_failed)?;
         let mut names: BTreeSet<String> = names.iter().map(ToString::to_string).collect();
         for offset in newest {
