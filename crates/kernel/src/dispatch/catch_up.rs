@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use writ_model::time::Moment;
-
 use super::Item;
 
 /// How many times as fast as the log was written it is read.
@@ -15,31 +13,11 @@ pub const TIMES: u32 = 2;
 /// Events a second that a lane may read in any case.
 pub const LEAST_PER_SECOND: u32 = 2000;
 
-/// When a lane that is behind may read on.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct CatchUp {
-    not_before: Moment,
-}
-
-impl CatchUp {
-    /// Counts a stretch that was read from disk, in log order.
-    pub(super) fn read(&mut self, now: Moment, items: &[Item]) {
-        let (Some(first), Some(last)) = (items.first(), items.last()) else { return };
-        let written =
-            u64::try_from(last.recorded_at.0.saturating_sub(first.recorded_at.0)).unwrap_or_default();
-        let written = Duration::from_micros(written) / TIMES;
-        let events = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        let longest = Duration::from_secs(1).saturating_mul(events) / LEAST_PER_SECOND;
-        self.not_before = self.not_before.max(now).after(written.min(longest));
-    }
-
-    /// Whether it may read on.
-    pub(super) fn permits(&self, now: Moment) -> bool {
-        self.not_before <= now
-    }
-
-    /// When it may, if not yet.
-    pub(super) fn deadline(&self, now: Moment) -> Option<Moment> {
-        (!self.permits(now)).then_some(self.not_before)
-    }
+/// How long a lane waits before it reads on behind a stretch that came from disk, in log order.
+pub(super) fn wait(items: &[Item]) -> Duration {
+    let (Some(first), Some(last)) = (items.first(), items.last()) else { return Duration::ZERO };
+    let written = u64::try_from(last.recorded_at.0.saturating_sub(first.recorded_at.0)).unwrap_or_default();
+    let events = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    let longest = Duration::from_secs(1).saturating_mul(events) / LEAST_PER_SECOND;
+    (Duration::from_micros(written) / TIMES).min(longest)
 }

@@ -15,7 +15,6 @@ use super::ahead::Ahead;
 use super::attempt::DeliveryKey;
 use super::backlog::{Backlog, Queued};
 use super::breaker::Breaker;
-use super::catch_up::CatchUp;
 use super::cursor::Position;
 use super::dead_letter::Parked;
 use super::lateness::Lateness;
@@ -27,7 +26,7 @@ use super::replay;
 use super::retry::Jitter;
 use super::send::Flight;
 use super::two_phase::Coordinator;
-use super::{Effect, Item, LaneId, Note, void};
+use super::{Effect, Item, LaneId, Note, catch_up, void};
 use crate::gate::permit::PermitVerdict;
 
 pub use super::config::{Batching, Config, Recovered, State};
@@ -58,7 +57,8 @@ pub struct Lane {
     pub(super) parked: Parked,
     pub(super) ledger: Ledger,
     pub(super) pace: Pace,
-    pub(super) catch_up: CatchUp,
+    /// Of its reading.
+    pub(super) catch_up: Pace,
     pub(super) flights: BTreeMap<AttemptId, Flight>,
     /// Events in those.
     pub(super) flying: usize,
@@ -117,7 +117,7 @@ impl Lane {
             position,
             parked: Parked::default(),
             pace: Pace::default(),
-            catch_up: CatchUp::default(),
+            catch_up: Pace::default(),
             flights: BTreeMap::new(),
             flying: 0,
             coordinator: None,
@@ -188,7 +188,7 @@ impl Lane {
     /// A replay has a rate of its own.
     pub(super) fn offered_cold(&mut self, turn: &mut Turn<'_>, items: Vec<Item>, next: Offset) {
         if self.replay.is_none() {
-            self.catch_up.read(turn.now.moment, &items);
+            self.catch_up.hold(turn.now.moment.after(catch_up::wait(&items)));
         }
         self.offered(turn, items, next);
     }

@@ -1,10 +1,11 @@
-//! How fast may a lane send: a wait that the subscriber asked for, and an operator's rate for replays.
+//! How fast may a lane go: a wait that the subscriber asked for, an operator's rate for replays, the wait between two reads
+//! of one that is behind.
 
 use std::time::Duration;
 
 use writ_model::time::Moment;
 
-/// Says when the lane may send again.
+/// Says when the lane may go on.
 #[derive(Debug, Clone, Default)]
 pub struct Pace {
     per_second: Option<u32>,
@@ -17,7 +18,7 @@ impl Pace {
         Self { per_second, not_before: Moment::default() }
     }
 
-    /// Sends nothing before this moment. An earlier hold that ends later stays.
+    /// Nothing before this moment. An earlier hold that ends later stays.
     pub fn hold(&mut self, until: Moment) {
         self.not_before = self.not_before.max(until);
     }
@@ -29,7 +30,7 @@ impl Pace {
         self.not_before = self.not_before.max(now).after(Duration::from_micros(micros));
     }
 
-    /// Whether an attempt may start.
+    /// Whether it may go on.
     pub fn permits(&self, now: Moment) -> bool {
         self.not_before <= now
     }
