@@ -5,9 +5,11 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 use writ_model::code;
 
 use crate::problem::Problem;
+use crate::read::bad;
 
 /// The whole body.
 pub(crate) async fn read(body: Body, bytes_max: usize, wait: Duration) -> Result<Bytes, Problem> {
@@ -26,6 +28,25 @@ pub(crate) async fn read(body: Body, bytes_max: usize, wait: Duration) -> Result
             Err(incomplete(StatusCode::REQUEST_TIMEOUT, detail))
         }
     }
+}
+
+/// The whole body as JSON of this form; `what` it should be, and the page that says so. The parser's own words would quote
+/// the body, and are left out.
+pub(crate) async fn json<T: DeserializeOwned>(
+    body: Body,
+    (bytes_max, wait): (usize, Duration),
+    (what, page): (&str, &str),
+) -> Result<T, Problem> {
+    let body = read(body, bytes_max, wait).await?;
+    serde_json::from_slice(&body).map_err(|_| bad(&format!("the body is not {what}: see {page}")))
+}
+
+/// Longest text of an operator's: a reason, a note, a name.
+pub(crate) const TEXT_MAX: usize = 255;
+
+/// It says something, in 1 to 255 bytes.
+pub(crate) fn is_text(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= TEXT_MAX
 }
 
 fn incomplete(status: StatusCode, detail: String) -> Problem {

@@ -14,17 +14,15 @@ use writ_model::case::{Case, Outcome, Right};
 use writ_model::id::{EventId, SubjectId};
 use writ_model::time::Timestamp;
 
+use crate::App;
 use crate::auth::Caller;
+use crate::body::{self, is_text};
 use crate::problem::Problem;
 use crate::read::{Page, bad};
 use crate::serve::Patience;
-use crate::{App, body};
 
 /// Largest body.
 const BYTES_MAX: usize = 8 * 1024;
-
-/// Longest note, reference or name.
-const TEXT_MAX: usize = 255;
 
 /// How a request came in that nobody says more of.
 const INTAKE: &str = "api";
@@ -121,16 +119,16 @@ pub(crate) async fn act(
     body: Body,
 ) -> Result<Json<Case>, Problem> {
     let asked: Acted = noted(body, patience, "an act", |acted: &Acted| &acted.note).await?;
+    let by = (caller.name.as_str(), asked.note.as_str());
     let step = match asked.act {
         Word::Verify => Step::Verify,
         Word::Acknowledge => Step::Acknowledge,
         Word::Answer => Step::Answer,
-        // The engine counts the dates anew.
-        Word::Extend => Step::Extend(Vec::new()),
         Word::Withdraw => Step::Withdraw,
         Word::Deny => Step::Deny,
+        Word::Extend => return Ok(Json(app.engine.extend_case(&id, by).await?)),
     };
-    Ok(Json(app.engine.act_on_case(&id, step, &caller.name, &asked.note).await?))
+    Ok(Json(app.engine.act_on_case(&id, step, by).await?))
 }
 
 /// The body of `POST /v1/cases/{id}/recipients/{name}/reports`.
@@ -280,12 +278,5 @@ async fn noted<T: DeserializeOwned>(
 }
 
 async fn read<T: DeserializeOwned>(body: Body, patience: Patience, what: &str) -> Result<T, Problem> {
-    let body = body::read(body, BYTES_MAX, patience.body).await?;
-    // The parser's own words would quote the body.
-    let not_it = |_| bad(&format!("the body is not {what}: see docs/reference/cases.md"));
-    serde_json::from_slice(&body).map_err(not_it)
-}
-
-fn is_text(text: &str) -> bool {
-    !text.trim().is_empty() && text.len() <= TEXT_MAX
+    body::json(body, (BYTES_MAX, patience.body), (what, "docs/reference/cases.md")).await
 }

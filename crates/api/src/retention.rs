@@ -14,17 +14,15 @@ use writ_model::retention::Hold;
 use writ_model::taxonomy::ChangeType;
 use writ_model::time::Timestamp;
 
+use crate::App;
 use crate::auth::Caller;
+use crate::body::{self, is_text};
 use crate::problem::Problem;
 use crate::read::bad;
 use crate::serve::Patience;
-use crate::{App, body};
 
 /// Largest body of a hold: its largest part are the subjects.
 const BYTES_MAX: usize = 64 * 1024;
-
-/// Longest matter and longest reason.
-const TEXT_MAX: usize = 255;
 
 /// Subjects in one hold at most: the index is asked for each, for every segment.
 const SUBJECTS_MAX: usize = 256;
@@ -97,8 +95,4 @@ pub(crate) async fn release(
     }
     app.engine.release_hold(&id, &release.reason, &caller.name).await?;
     Ok(Json(json!({ "released": id })))
-}
-
-fn is_text(text: &str) -> bool {
-    !text.trim().is_empty() && text.len() <= TEXT_MAX
 }

@@ -16,17 +16,15 @@ use writ_model::id::SubjectId;
 use writ_model::saga::{Saga, SagaKind};
 use writ_model::time::Timestamp;
 
+use crate::App;
 use crate::auth::Caller;
+use crate::body::{self, is_text};
 use crate::problem::Problem;
 use crate::read::{Page, bad};
 use crate::serve::Patience;
-use crate::{App, body};
 
 /// Largest body.
 const BYTES_MAX: usize = 8 * 1024;
-
-/// Longest reason.
-const TEXT_MAX: usize = 255;
 
 /// How long the keys of an erased person stay when nothing else is said: a day.
 const KEEP_KEYS: Duration = Duration::from_secs(24 * 3600);
@@ -132,11 +130,5 @@ pub(crate) async fn compensate(
 }
 
 async fn read<T: DeserializeOwned>(body: Body, patience: Patience, what: &str) -> Result<T, Problem> {
-    let body = body::read(body, BYTES_MAX, patience.body).await?;
-    let not_it = |_| bad(&format!("the body is not {what}: see docs/reference/sagas.md"));
-    serde_json::from_slice(&body).map_err(not_it)
-}
-
-fn is_text(text: &str) -> bool {
-    !text.trim().is_empty() && text.len() <= TEXT_MAX
+    body::json(body, (BYTES_MAX, patience.body), (what, "docs/reference/sagas.md")).await
 }

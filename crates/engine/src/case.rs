@@ -6,10 +6,9 @@ mod look;
 mod statement;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use writ_kernel::case::clock::{self, Standing};
 use writ_kernel::case::{self, Fact, Next, Terms};
 use writ_model::case::{Case, Right, Says};
@@ -25,19 +24,14 @@ use crate::error::EngineError;
 use crate::handle::{EngineHandle, SagaRequest};
 use crate::looks::Looks;
 use crate::metric;
+use crate::open::Open;
 
 pub(crate) use clocks::{Asked, clocks, refused as unanswerable, table};
 pub(crate) use statement::{Statement, verify};
 
-/// Cases read in one step.
-const PAGE: usize = 256;
-
 /// The cases that have not ended, and what the operator says of them.
 pub(crate) struct Cases {
-    /// Held by who changes one, until the change is durable.
-    pub(crate) turn: tokio::sync::Mutex<()>,
-    open: Mutex<BTreeMap<String, Case>>,
-    pub(crate) wake: Notify,
+    pub(crate) open: Open<Case>,
     pub(crate) table: Table,
     rules: Compliance,
 }
@@ -45,28 +39,9 @@ pub(crate) struct Cases {
 impl Cases {
     /// What an earlier run left open.
     pub(crate) fn new(state: &dyn State, rules: Compliance) -> Result<Self, EngineError> {
-        let read = |error| crate::recovery::failed("read the privacy cases", &error);
-        let (mut open, mut after) = (BTreeMap::new(), None::<String>);
-        loop {
-            let page = state.cases(after.as_deref(), PAGE).map_err(read)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.clone());
-            let left = page.into_iter().filter(|case| !case::has_ended(case));
-            open.extend(left.map(|case| (case.id.clone(), case)));
-        }
-        let table = table(rules.statutes.as_deref())?;
-        let (turn, open) = (tokio::sync::Mutex::new(()), Mutex::new(open));
-        Ok(Self { turn, open, wake: Notify::new(), table, rules })
-    }
-
-    /// Those that are open, as they were when last made durable.
-    pub(crate) fn open(&self) -> Vec<Case> {
-        self.lock().values().cloned().collect()
-    }
-
-    /// One of them.
-    pub(crate) fn get(&self, id: &str) -> Option<Case> {
-        self.lock().get(id).cloned()
+        let open = Open::read(|after, limit| state.cases(after, limit));
+        let open = open.map_err(|error| crate::recovery::failed("read the privacy cases", &error))?;
+        Ok(Self { open, table: table(rules.statutes.as_deref())?, rules })
     }
 
     /// What is demanded of a recipient.
@@ -110,17 +85,6 @@ impl Cases {
     pub(crate) fn usual(&self) -> (Duration, bool) {
         (self.rules.observe.0, self.rules.suppress_first)
     }
-
-    fn put(&self, case: Case) {
-        match case::has_ended(&case) {
-            true => drop(self.lock().remove(&case.id)),
-            false => drop(self.lock().insert(case.id.clone(), case)),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Case>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Until told to stop.
@@ -128,49 +92,39 @@ pub(crate) async fn drive(engine: EngineHandle, mut stop: watch::Receiver<bool>)
     let (mut looks, mut told) = (Looks::default(), BTreeMap::new());
     while !*stop.borrow() {
         engine.turn_cases(&mut looks).await;
-        tell_late(&engine.shared.cases.open(), &mut told);
-        let wait = looks.wait((Instant::now(), wall::wall()));
-        let look = async {
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = look => {}
-            () = engine.shared.cases.wake.notified() => {}
-            _ = stop.changed() => {}
-        }
+        tell_late(&engine.shared.cases.open, &mut told);
+        looks.rest(&engine.shared.cases.open.wake, &mut stop).await;
     }
 }
 
 /// A case whose dates pass is told of once for each worse standing, and counted as long as it is so.
-fn tell_late(open: &[Case], told: &mut BTreeMap<String, Standing>) {
+fn tell_late(open: &Open<Case>, told: &mut BTreeMap<String, Standing>) {
     let now = wall::wall();
-    let late = |case: &Case| clock::worst(case, now).filter(|worst| *worst >= Standing::AtRisk);
-    let late: BTreeMap<String, Standing> =
-        open.iter().filter_map(|case| Some((case.id.clone(), late(case)?))).collect();
+    let standings = open.map(|case| (case.id.clone(), clock::worst(case, now)));
+    let count = standings.len();
+    let late: BTreeMap<String, Standing> = standings
+        .into_iter()
+        .filter_map(|(id, worst)| Some((id, worst.filter(|worst| *worst >= Standing::AtRisk)?)))
+        .collect();
     for (id, standing) in &late {
         if told.get(id) != Some(standing) {
             tracing::warn!(case = %id, standing = standing.as_str(), "a privacy case is late");
         }
     }
     let overdue = late.values().filter(|standing| **standing == Standing::Overdue).count();
-    metric::cases(open.len(), late.len() - overdue, overdue);
+    metric::cases(count, late.len() - overdue, overdue);
     *told = late;
 }
 
 impl EngineHandle {
     /// Takes every open case that is due as far as it goes now.
     async fn turn_cases(&self, looks: &mut Looks) {
-        let changed = |case: Case| (case.id, case.changed_at);
-        let open: Vec<_> = self.shared.cases.open().into_iter().map(changed).collect();
-        for id in looks.due(&open, (Instant::now(), wall::wall())) {
+        for id in looks.due(&self.shared.cases.open.changes(), (Instant::now(), wall::wall())) {
             let turned = self.turn_case(&id).await;
             if let Err(error) = &turned {
                 tracing::warn!(case = %id, code = error.code.id, error = %error, "a privacy case does not get on; it is tried again");
             }
-            if let Some(case) = self.shared.cases.get(&id) {
+            if let Some(case) = self.shared.cases.open.get(&id) {
                 looks.looked(&id, Instant::now(), (case.changed_at, turned.is_err()));
             }
         }
@@ -178,8 +132,8 @@ impl EngineHandle {
 
     async fn turn_case(&self, id: &str) -> Result<(), EngineError> {
         loop {
-            let _turn = self.shared.cases.turn.lock().await;
-            let Some(mut case) = self.shared.cases.get(id) else { return Ok(()) };
+            let _turn = self.shared.cases.open.turn.lock().await;
+            let Some(mut case) = self.shared.cases.open.get(id) else { return Ok(()) };
             let Some(fact) = self.carry_out_case(&case).await? else { return Ok(()) };
             let terms = |name: &str| self.shared.cases.terms(name);
             if !case::took(&mut case, fact, &terms, wall::wall()) {
@@ -194,7 +148,7 @@ impl EngineHandle {
         self.journal(ControlFact::Case(Box::new(case.clone()))).await?;
         let (settled, of) = case::count(&case, wall::wall());
         tracing::info!(case = %case.id, right = %case.right, state = %case.state, settled, of, "a privacy case got on");
-        self.shared.cases.put(case);
+        self.shared.cases.open.put(case);
         Ok(())
     }
 

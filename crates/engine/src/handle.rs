@@ -264,8 +264,8 @@ impl EngineHandle {
             sources: self.sources(),
             subscribers: answer.await.unwrap_or_default(),
             findings: self.findings().unwrap_or_default(),
-            sagas: self.shared.sagas.open(),
-            cases: self.shared.cases.open(),
+            sagas: self.shared.sagas.open.all(),
+            cases: self.shared.cases.open.all(),
         }
     }
 

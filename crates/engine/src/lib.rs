@@ -7,6 +7,7 @@
 pub mod assemble;
 pub mod config;
 pub mod error;
+pub mod statutes;
 
 mod audit;
 mod case;
@@ -16,6 +17,7 @@ mod follower;
 mod hub;
 mod launch;
 mod looks;
+mod open;
 mod opened;
 mod payload;
 mod recovery;

@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use tokio::sync::{Notify, watch};
 use writ_model::time::Timestamp;
+
+use crate::clock;
 
 /// A fresh one is looked at this often, and one that has waited long this seldom.
 const OFTEN: Duration = Duration::from_millis(250);
@@ -40,8 +43,24 @@ impl Looks {
         self.0.insert(id.to_owned(), (at, changed_at));
     }
 
+    /// Waits until the next is due, somebody wakes, or the engine stops.
+    pub(crate) async fn rest(&self, wake: &Notify, stop: &mut watch::Receiver<bool>) {
+        let wait = self.wait((Instant::now(), clock::wall()));
+        let next = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = next => {}
+            () = wake.notified() => {}
+            _ = stop.changed() => {}
+        }
+    }
+
     /// How long until the next is due; `None` when nothing is open.
-    pub(crate) fn wait(&self, now: (Instant, Timestamp)) -> Option<Duration> {
+    fn wait(&self, now: (Instant, Timestamp)) -> Option<Duration> {
         let left =
             |(at, seen): &(Instant, Timestamp)| (*at + pause(*seen, now.1)).saturating_duration_since(now.0);
         self.0.values().map(left).min()

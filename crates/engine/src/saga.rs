@@ -6,11 +6,9 @@
 mod act;
 mod announce;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use writ_kernel::identity::Key;
 use writ_kernel::saga::{self, Fact, Next};
 use writ_model::code;
@@ -23,16 +21,11 @@ use crate::error::EngineError;
 use crate::handle::EngineHandle;
 use crate::hub::reader::SharedVault;
 use crate::looks::Looks;
+use crate::open::Open;
 
-/// Sagas read in one step.
-const PAGE: usize = 256;
-
-/// The sagas that have not ended.
+/// The sagas that have not ended, and what carrying them out takes.
 pub(crate) struct Sagas {
-    /// Held by who changes one, until the change is durable.
-    pub(crate) turn: tokio::sync::Mutex<()>,
-    open: Mutex<BTreeMap<String, Saga>>,
-    pub(crate) wake: Notify,
+    pub(crate) open: Open<Saga>,
     pub(crate) vault: SharedVault,
     event_id_key: Key,
 }
@@ -40,38 +33,9 @@ pub(crate) struct Sagas {
 impl Sagas {
     /// What an earlier run left open.
     pub(crate) fn new(state: &dyn State, vault: SharedVault, event_id_key: Key) -> Result<Self, EngineError> {
-        let read = |error| crate::recovery::failed("read the sagas", &error);
-        let (mut open, mut after) = (BTreeMap::new(), None::<String>);
-        loop {
-            let page = state.sagas(after.as_deref(), PAGE).map_err(read)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.clone());
-            let left = page.into_iter().filter(|saga| !saga::has_ended(saga));
-            open.extend(left.map(|saga| (saga.id.clone(), saga)));
-        }
-        let (turn, open) = (tokio::sync::Mutex::new(()), Mutex::new(open));
-        Ok(Self { turn, open, wake: Notify::new(), vault, event_id_key })
-    }
-
-    /// Those that are open, as they were when last made durable.
-    pub(crate) fn open(&self) -> Vec<Saga> {
-        self.lock().values().cloned().collect()
-    }
-
-    /// One of them.
-    pub(crate) fn get(&self, id: &str) -> Option<Saga> {
-        self.lock().get(id).cloned()
-    }
-
-    fn put(&self, saga: Saga) {
-        match saga::has_ended(&saga) {
-            true => drop(self.lock().remove(&saga.id)),
-            false => drop(self.lock().insert(saga.id.clone(), saga)),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Saga>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        let open = Open::read(|after, limit| state.sagas(after, limit));
+        let open = open.map_err(|error| crate::recovery::failed("read the sagas", &error))?;
+        Ok(Self { open, vault, event_id_key })
     }
 }
 
@@ -80,32 +44,19 @@ pub(crate) async fn drive(engine: EngineHandle, mut stop: watch::Receiver<bool>)
     let mut looks = Looks::default();
     while !*stop.borrow() {
         engine.turn_sagas(&mut looks).await;
-        let wait = looks.wait((Instant::now(), clock::wall()));
-        let look = async {
-            match wait {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = look => {}
-            () = engine.shared.sagas.wake.notified() => {}
-            _ = stop.changed() => {}
-        }
+        looks.rest(&engine.shared.sagas.open.wake, &mut stop).await;
     }
 }
 
 impl EngineHandle {
     /// Takes every open saga that is due as far as it goes now.
     async fn turn_sagas(&self, looks: &mut Looks) {
-        let changed = |saga: Saga| (saga.id, saga.changed_at);
-        let open: Vec<_> = self.shared.sagas.open().into_iter().map(changed).collect();
-        for id in looks.due(&open, (Instant::now(), clock::wall())) {
+        for id in looks.due(&self.shared.sagas.open.changes(), (Instant::now(), clock::wall())) {
             let turned = self.turn_saga(&id).await;
             if let Err(error) = &turned {
                 tracing::warn!(saga = %id, code = error.code.id, error = %error, "a saga does not get on; it is tried again");
             }
-            if let Some(saga) = self.shared.sagas.get(&id) {
+            if let Some(saga) = self.shared.sagas.open.get(&id) {
                 looks.looked(&id, Instant::now(), (saga.changed_at, turned.is_err()));
             }
         }
@@ -113,8 +64,8 @@ impl EngineHandle {
 
     async fn turn_saga(&self, id: &str) -> Result<(), EngineError> {
         loop {
-            let _turn = self.shared.sagas.turn.lock().await;
-            let Some(mut saga) = self.shared.sagas.get(id) else { return Ok(()) };
+            let _turn = self.shared.sagas.open.turn.lock().await;
+            let Some(mut saga) = self.shared.sagas.open.get(id) else { return Ok(()) };
             let Some(fact) = self.carry_out(&saga).await? else { return Ok(()) };
             if !saga::took(&mut saga, fact, clock::wall()) {
                 return Ok(());
@@ -131,7 +82,7 @@ impl EngineHandle {
             SagaState::Stuck => tracing::warn!(saga = %id, %kind, why, "a saga waits for an operator"),
             _ => tracing::info!(saga = %id, %kind, ?state, "a saga got on"),
         }
-        self.shared.sagas.put(saga);
+        self.shared.sagas.open.put(saga);
         Ok(())
     }
 

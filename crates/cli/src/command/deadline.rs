@@ -13,13 +13,9 @@ use serde_json::{Value, json};
 use writ_model::code;
 use writ_statutes::deadline::{Question, Unanswerable, answer};
 use writ_statutes::law::{Duty, Law};
-use writ_statutes::overlay::Overlay;
 use writ_statutes::table::{Table, Unknown};
 
 use crate::exit::{BAD_INPUT, Failure};
-
-/// Largest overlay; a larger file is not one.
-const OVERLAY_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -141,23 +137,8 @@ fn duties<'a>(
 
 /// The table that Writ comes with, under an operator's decisions if there are any.
 pub(crate) fn table(overlay: Option<&Path>) -> Result<Table, Failure> {
-    let table = Table::shipped().map_err(|findings| unusable(&findings))?;
-    let Some(path) = overlay else { return Ok(table) };
-    let name = path.display().to_string();
-    let unreadable =
-        |what: String| Failure::coded(code::OVERLAY_UNUSABLE, format!("{name}: {what}"), BAD_INPUT);
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > OVERLAY_BYTES_MAX {
-        return Err(unreadable(format!("the file is larger than {OVERLAY_BYTES_MAX} bytes")));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let overlay = Overlay::read(&name, &text).map_err(|finding| unusable(&[finding]))?;
-    overlay.over(&table, &name).map_err(|findings| unusable(&findings))
-}
-
-fn unusable(findings: &[writ_statutes::lint::Finding]) -> Failure {
-    let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    Failure::coded(code::OVERLAY_UNUSABLE, lines.join("\n"), BAD_INPUT)
+    let unusable = |text| Failure::coded(code::OVERLAY_UNUSABLE, text, BAD_INPUT);
+    writ_engine::statutes::table(overlay).map_err(unusable)
 }
 
 pub(crate) fn unknown(unknown: Unknown) -> Failure {

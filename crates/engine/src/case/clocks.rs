@@ -9,14 +9,11 @@ use writ_model::case::{Act, Clock, Due};
 use writ_model::code;
 use writ_model::time::Timestamp as Wall;
 use writ_statutes::deadline::{Acts, Dated, Moment, Question, Told, answer};
-use writ_statutes::overlay::Overlay;
 use writ_statutes::table::Table;
 use writ_statutes::zone;
 
 use crate::error::EngineError;
-
-/// Largest overlay; a larger file is not one.
-const OVERLAY_BYTES_MAX: u64 = 1 << 20;
+use crate::statutes;
 
 /// What is asked of the table.
 #[derive(Debug, Clone, Copy)]
@@ -29,25 +26,12 @@ pub(crate) struct Asked<'a> {
     pub(crate) extensions: &'a [Act],
 }
 
-/// The table that Writ comes with, under an operator's decisions if there are any.
+/// The table that clocks are counted by.
 pub(crate) fn table(overlay: Option<&Path>) -> Result<Table, EngineError> {
-    let unusable = |cause: String| {
+    statutes::table(overlay).map_err(|cause| {
         let remedy = "`writ deadline list --overlay FILE` says what is wrong with it";
-        EngineError::new(code::OVERLAY_UNUSABLE, "compliance.statutes", cause, remedy)
-    };
-    let listed = |findings: Vec<writ_statutes::lint::Finding>| {
-        unusable(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
-    };
-    let table = Table::shipped().map_err(listed)?;
-    let Some(path) = overlay else { return Ok(table) };
-    let name = path.display().to_string();
-    let unreadable = |error: std::io::Error| unusable(format!("{name}: {error}"));
-    if std::fs::metadata(path).map_err(unreadable)?.len() > OVERLAY_BYTES_MAX {
-        return Err(unusable(format!("{name} is larger than {OVERLAY_BYTES_MAX} bytes")));
-    }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let overlay = Overlay::read(&name, &text).map_err(|finding| listed(vec![finding]))?;
-    overlay.over(&table, &name).map_err(listed)
+        EngineError::new(code::OVERLAY_UNUSABLE, "compliance.statutes", cause.replace('\n', "; "), remedy)
+    })
 }
 
 /// The clocks of a request. A minimum (a floor) is no clock: it says "not before".

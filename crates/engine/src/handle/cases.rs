@@ -115,16 +115,16 @@ impl EngineHandle {
     /// Opens a case. Durable when this returns; nothing is sent before who asks is verified. The same reference of the
     /// same intake again gives the case that it opened, while that is open.
     pub async fn open_case(&self, request: CaseRequest) -> Result<Case, EngineError> {
-        let _turn = self.shared.cases.turn.lock().await;
+        let _turn = self.shared.cases.open.turn.lock().await;
         let is_same = |case: &&Case| {
             case.reference.is_some() && case.reference == request.reference && case.intake == request.intake
         };
-        if let Some(known) = self.shared.cases.open().iter().find(is_same) {
+        if let Some(known) = self.shared.cases.open.all().iter().find(is_same) {
             return Ok(known.clone());
         }
         let opened = self.plan_case(request).await?;
         self.keep_case(opened.clone()).await?;
-        self.shared.cases.wake.notify_one();
+        self.shared.cases.open.wake.notify_one();
         Ok(opened)
     }
 
@@ -135,7 +135,7 @@ impl EngineHandle {
 
     /// One case.
     pub fn case(&self, id: &str) -> Result<Case, EngineError> {
-        match self.shared.cases.get(id) {
+        match self.shared.cases.open.get(id) {
             Some(case) => Ok(case),
             None => self.shared.state.case(id).map_err(state_failed)?.ok_or_else(|| unknown(id)),
         }
@@ -166,16 +166,18 @@ impl EngineHandle {
         &self,
         id: &str,
         step: Step,
-        actor: &str,
-        note: &str,
+        (actor, note): (&str, &str),
     ) -> Result<Case, EngineError> {
         let act = act(actor, note);
-        self.change_case(id, "act on", |case| {
-            let step = match step {
-                Step::Extend(_) => Step::Extend(self.extended(case, &act)?),
-                step => step,
-            };
-            case::act(case, step, act).map_err(|why| refused(&format!("act on {}", case.id), why))
+        self.change_case(id, "act on", |case| acted(case, step, act)).await
+    }
+
+    /// Records that the person was told that it takes longer: the dates are counted anew. Durable when this returns.
+    pub async fn extend_case(&self, id: &str, (actor, note): (&str, &str)) -> Result<Case, EngineError> {
+        let act = act(actor, note);
+        self.change_case(id, "extend", |case| {
+            let clocks = self.extended(case, &act)?;
+            acted(case, Step::Extend(clocks), act)
         })
         .await
     }
@@ -293,7 +295,13 @@ impl EngineHandle {
     ) -> Result<Generation, EngineError> {
         let present = self.known_generation(subject)?;
         let generation = Generation(present.0.checked_add(1).ok_or_else(|| not_erased(subject))?);
-        if self.shared.cases.open().iter().any(|case| case.subject == subject && case.right == Right::Erasure)
+        if self
+            .shared
+            .cases
+            .open
+            .all()
+            .iter()
+            .any(|case| case.subject == subject && case.right == Right::Erasure)
         {
             return Err(refused("begin another life", "a case of its erasure is open"));
         }
@@ -341,16 +349,20 @@ impl EngineHandle {
         what: &str,
         act: impl FnOnce(&mut Case) -> Result<(), EngineError>,
     ) -> Result<Case, EngineError> {
-        let _turn = self.shared.cases.turn.lock().await;
-        let Some(mut case) = self.shared.cases.get(id) else {
+        let _turn = self.shared.cases.open.turn.lock().await;
+        let Some(mut case) = self.shared.cases.open.get(id) else {
             self.case(id)?;
             return Err(refused(&format!("{what} {id}"), "it has ended"));
         };
         act(&mut case)?;
         self.keep_case(case.clone()).await?;
-        self.shared.cases.wake.notify_one();
+        self.shared.cases.open.wake.notify_one();
         Ok(case)
     }
+}
+
+fn acted(case: &mut Case, step: Step, act: Act) -> Result<(), EngineError> {
+    case::act(case, step, act).map_err(|why| refused(&format!("act on {}", case.id), why))
 }
 
 fn act(actor: &str, note: &str) -> Act {

@@ -95,15 +95,15 @@ impl EngineHandle {
     /// Begins a saga. Its order is durable when this returns. One at a time is open of a subject (`WRIT-6031`).
     pub async fn begin_saga(&self, request: SagaRequest) -> Result<Saga, EngineError> {
         let begun = self.plan_saga(request).await?;
-        let _turn = self.shared.sagas.turn.lock().await;
+        let _turn = self.shared.sagas.open.turn.lock().await;
         let about = subjects(&begun);
-        let open = self.shared.sagas.open();
+        let open = self.shared.sagas.open.all();
         if let Some(other) = open.iter().find(|other| subjects(other).iter().any(|one| about.contains(one))) {
             let cause = format!("{} is open and about the same subject", other.id);
             return Err(refused("order a saga", &cause));
         }
         self.keep_saga(begun.clone()).await?;
-        self.shared.sagas.wake.notify_one();
+        self.shared.sagas.open.wake.notify_one();
         Ok(begun)
     }
 
@@ -114,7 +114,7 @@ impl EngineHandle {
 
     /// One saga.
     pub fn saga(&self, id: &str) -> Result<Saga, EngineError> {
-        match self.shared.sagas.get(id) {
+        match self.shared.sagas.open.get(id) {
             Some(saga) => Ok(saga),
             None => self.shared.state.saga(id).map_err(state_failed)?.ok_or_else(|| unknown(id)),
         }
@@ -143,11 +143,11 @@ impl EngineHandle {
     /// Lets a saga destroy the keys, for the case that it carries out. Durable when this returns; done twice, it is done
     /// once.
     pub(crate) async fn release_saga(&self, id: &str) -> Result<Saga, EngineError> {
-        let _turn = self.shared.sagas.turn.lock().await;
+        let _turn = self.shared.sagas.open.turn.lock().await;
         let mut saga = self.saga(id)?;
         if saga::release(&mut saga, clock::wall()) {
             self.keep_saga(saga.clone()).await?;
-            self.shared.sagas.wake.notify_one();
+            self.shared.sagas.open.wake.notify_one();
         }
         Ok(saga)
     }
@@ -158,11 +158,11 @@ impl EngineHandle {
         what: &str,
         act: impl FnOnce(&mut Saga) -> Result<(), saga::Refused>,
     ) -> Result<Saga, EngineError> {
-        let _turn = self.shared.sagas.turn.lock().await;
+        let _turn = self.shared.sagas.open.turn.lock().await;
         let mut saga = self.saga(id)?;
         act(&mut saga).map_err(|why| refused(&format!("{what} {id}"), &why.to_string()))?;
         self.keep_saga(saga.clone()).await?;
-        self.shared.sagas.wake.notify_one();
+        self.shared.sagas.open.wake.notify_one();
         Ok(saga)
     }
 }
