@@ -4,6 +4,8 @@
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
 
+use serde_json::Value;
+
 use crate::exit::UNAVAILABLE;
 
 /// Exit code of a command whose reader has gone: nothing went wrong.
@@ -18,6 +20,15 @@ macro_rules! println {
 /// As `std::print!`, but quiet when nobody reads any more.
 macro_rules! print {
     ($($text:tt)*) => { $crate::out::text(format_args!($($text)*)) };
+}
+
+/// Prints an answer of the engine, as it is or in words.
+pub(crate) fn tell(answer: &Value, as_json: bool, words: impl FnOnce(&Value) -> String) {
+    if as_json {
+        println!("{answer:#}");
+    } else {
+        println!("{}", words(answer));
+    }
 }
 
 /// Prints a line.

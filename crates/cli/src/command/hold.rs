@@ -9,6 +9,7 @@ use writ_engine::config::Scope;
 use super::ConfigPath;
 use crate::client::Client;
 use crate::exit::Failure;
+use crate::out::tell;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -100,14 +101,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
 
 fn client(common: &Common, scope: Scope) -> Result<Client, Failure> {
     Client::new(&common.config.load()?, scope)
-}
-
-fn tell(answer: &Value, as_json: bool, words: impl FnOnce(&Value) -> String) {
-    if as_json {
-        println!("{answer:#}");
-    } else {
-        println!("{}", words(answer));
-    }
 }
 
 fn line(hold: &Value) -> String {

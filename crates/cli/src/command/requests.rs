@@ -12,6 +12,7 @@ use writ_engine::config::Scope;
 use super::ConfigPath;
 use crate::client::Client;
 use crate::exit::Failure;
+use crate::out::tell;
 pub(super) use print::line;
 
 #[derive(Debug, Args)]
@@ -359,13 +360,5 @@ fn client(common: &Common, scope: Scope) -> Result<Client, Failure> {
     match &common.r#as {
         Some(name) => Client::holding(&loaded, name),
         None => Client::new(&loaded, scope),
-    }
-}
-
-fn tell(answer: &Value, as_json: bool, words: impl FnOnce(&Value) -> String) {
-    if as_json {
-        println!("{answer:#}");
-    } else {
-        println!("{}", words(answer));
     }
 }

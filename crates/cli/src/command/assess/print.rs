@@ -25,21 +25,25 @@ pub(super) fn json(tenant: &str, gaps: &[Gap]) -> Value {
     json!({ "tenant": tenant, "gaps": gaps, "count": gaps.len() })
 }
 
+/// A gap as a row of a table.
+fn cells(number: usize, gap: &Gap) -> [String; 7] {
+    [
+        number.to_string(),
+        gap.severity.to_string(),
+        gap.kind.as_str().to_owned(),
+        gap.about.clone(),
+        gap.found.clone(),
+        gap.remedy.clone(),
+        gap.citation.clone().unwrap_or_default(),
+    ]
+}
+
 /// RFC 4180.
 pub(super) fn csv(gaps: &[Gap]) -> String {
     let mut text = "order,severity,kind,about,found,remedy,citation\r\n".to_owned();
     for (number, gap) in (1..).zip(gaps) {
-        let cells = [
-            number.to_string(),
-            gap.severity.to_string(),
-            gap.kind.as_str().to_owned(),
-            gap.about.clone(),
-            gap.found.clone(),
-            gap.remedy.clone(),
-            gap.citation.clone().unwrap_or_default(),
-        ];
         let quoted: Vec<String> =
-            cells.iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
+            cells(number, gap).iter().map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).collect();
         text.push_str(&quoted.join(","));
         text.push_str("\r\n");
     }
@@ -50,16 +54,8 @@ pub(super) fn csv(gaps: &[Gap]) -> String {
 pub(super) fn html(tenant: &str, gaps: &[Gap]) -> String {
     let mut rows = String::new();
     for (number, gap) in (1..).zip(gaps) {
-        let cells = [
-            number.to_string(),
-            gap.severity.to_string(),
-            gap.kind.as_str().to_owned(),
-            gap.about.clone(),
-            gap.found.clone(),
-            gap.remedy.clone(),
-            gap.citation.clone().unwrap_or_default(),
-        ];
-        let cells: String = cells.iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
+        let cells: String =
+            cells(number, gap).iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
         let _ = writeln!(rows, "<tr>{cells}</tr>");
     }
     format!(
