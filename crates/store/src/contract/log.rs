@@ -18,7 +18,7 @@ pub trait Place {
 
 /// Runs every check, each on a place of its own. Segments of a few KiB show the most.
 pub fn all(new_place: &mut dyn FnMut() -> Box<dyn Place>) {
-    let checks: [fn(&mut dyn Place); 18] = [
+    let checks: [fn(&mut dyn Place); 19] = [
         records_come_back_in_commit_order,
         a_log_opened_again_holds_what_it_held,
         a_sequence_that_does_not_follow_refuses_the_whole_commit,
@@ -29,6 +29,7 @@ pub fn all(new_place: &mut dyn FnMut() -> Box<dyn Place>) {
         a_reader_at_the_end_sees_what_is_appended_later,
         a_read_gives_at_least_one_record_and_no_more_than_fit,
         a_read_may_begin_at_any_record,
+        events_alone_are_those_of_the_records_and_pass_the_rest,
         leaf_indices_have_no_gaps,
         truncation_drops_only_what_is_below,
         segments_cover_the_log_and_are_what_truncation_drops,
@@ -247,6 +248,27 @@ fn a_read_may_begin_at_any_record(place: &mut dyn Place) {
     for (index, record) in all.iter().enumerate().rev() {
         let read = reader.read(record.offset(), 0).expect("a record at its offset");
         assert_eq!(read, all[index..=index]);
+    }
+}
+
+fn events_alone_are_those_of_the_records_and_pass_the_rest(place: &mut dyn Place) {
+    let mut log = place.open();
+    append_many(log.as_mut(), 30);
+    let (mut whole, mut alone) = (log.reader(), log.reader());
+    for bytes_max in [0, 700, 1 << 20] {
+        let mut from = log.start();
+        while from < log.end() {
+            let records = whole.read(from, bytes_max).expect("committed records can be read");
+            let next = records.last().expect("one at least").offset().next();
+            let events = records.into_iter().filter_map(|record| match record {
+                Record::Event(event) => Some(*event),
+                Record::Fact(..) | Record::Leaf(..) => None,
+            });
+            let expected = (events.collect(), next);
+            assert_eq!(alone.events(from, bytes_max).expect("committed events can be read"), expected);
+            from = next;
+        }
+        assert_eq!(alone.events(from, bytes_max).expect("an empty read"), (Vec::new(), from));
     }
 }
 

@@ -185,6 +185,18 @@ pub trait LogReader: Send {
     /// `from` below the start is an error (`ReadError::BehindRetention`).
     fn read(&mut self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
 
+    /// The events among what [`LogReader::read`] gives for the same stretch, and where to read on: behind the last
+    /// record that was passed, or `from` at the end. Only events are decoded: they are a small part of the log.
+    fn events(&mut self, from: Offset, bytes_max: usize) -> Result<(Vec<StoredEvent>, Offset), ReadError> {
+        let records = self.read(from, bytes_max)?;
+        let next = records.last().map_or(from, |last| last.offset().next());
+        let event = |record| match record {
+            Record::Event(event) => Some(*event),
+            Record::Fact(..) | Record::Leaf(..) => None,
+        };
+        Ok((records.into_iter().filter_map(event).collect(), next))
+    }
+
     /// Another reader of the same log.
     fn another(&self) -> Box<dyn LogReader>;
 

@@ -10,7 +10,7 @@ use super::frame::{Fault, FrameHeader, HEADER_BYTES};
 use super::record::{self, Place, Words};
 use super::shared::{Segment, Shared};
 use super::window::{FrameError, HOP_BYTES, Window};
-use super::{LogReader, Record, SegmentSpan};
+use super::{LogReader, Record, SegmentSpan, StoredEvent};
 use crate::error::ReadError;
 
 /// A reader of a segment log.
@@ -60,6 +60,25 @@ impl SegmentReader {
         }
     }
 
+    /// Passes records from `from` on as long as they fit; the offset behind the last, or `from`.
+    fn gather(&mut self, from: Offset, bytes_max: usize, pass: &mut Pass<'_>) -> Result<Offset, ReadError> {
+        let end = self.shared.end();
+        let start = self.shared.start();
+        if from.0 < start {
+            return Err(ReadError::BehindRetention { from, start: Offset(start) });
+        }
+        let mut room = Room { bytes: bytes_max, is_untouched: true };
+        let mut next = from.0;
+        while next < end {
+            let Some(open) = self.seek(next)? else { break };
+            match open.drain(&mut room, pass)? {
+                Drained::Full(offset) => return Ok(Offset(offset)),
+                Drained::Through(offset) => next = offset,
+            }
+        }
+        Ok(Offset(next))
+    }
+
     fn enter(&mut self, segment: Arc<Segment>) -> Result<(), ReadError> {
         let is_open = self.open.as_ref().is_some_and(|open| open.segment.number == segment.number);
         if is_open {
@@ -81,21 +100,21 @@ impl SegmentReader {
 
 impl LogReader for SegmentReader {
     fn read(&mut self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
-        let end = self.shared.end();
-        let start = self.shared.start();
-        if from.0 < start {
-            return Err(ReadError::BehindRetention { from, start: Offset(start) });
-        }
         let mut records = Vec::new();
-        let (mut next, mut room) = (from.0, bytes_max);
-        while next < end {
-            let Some(open) = self.seek(next)? else { break };
-            match open.drain(&mut records, &mut room)? {
-                Drained::Full => break,
-                Drained::Through(offset) => next = offset,
-            }
-        }
+        self.gather(from, bytes_max, &mut |frame, bytes| {
+            records.push(frame.record(bytes)?);
+            Ok(())
+        })?;
         Ok(records)
+    }
+
+    fn events(&mut self, from: Offset, bytes_max: usize) -> Result<(Vec<StoredEvent>, Offset), ReadError> {
+        let mut events = Vec::new();
+        let next = self.gather(from, bytes_max, &mut |frame, bytes| {
+            events.extend(frame.event(bytes)?);
+            Ok(())
+        })?;
+        Ok((events, next))
     }
 
     fn another(&self) -> Box<dyn LogReader> {
@@ -105,11 +124,24 @@ impl LogReader for SegmentReader {
     fn segments(&self) -> Vec<SegmentSpan> {
         self.shared.spans()
     }
+
+    fn start(&self) -> Offset {
+        Offset(self.shared.start())
+    }
+}
+
+/// What becomes of a record that is passed.
+type Pass<'a> = dyn FnMut(&OpenFrame, &[u8]) -> Result<(), Fault> + 'a;
+
+/// How much more fits a read; the very first record always does.
+struct Room {
+    bytes: usize,
+    is_untouched: bool,
 }
 
 enum Drained {
-    /// The next record does not fit.
-    Full,
+    /// The record at this offset does not fit.
+    Full(u64),
     /// The frame is read to its end; its end offset.
     Through(u64),
 }
@@ -174,8 +206,8 @@ impl OpenSegment {
         Ok(())
     }
 
-    /// Takes records out of the open frame while they fit; the very first always fits.
-    fn drain(&mut self, records: &mut Vec<Record>, room: &mut usize) -> Result<Drained, ReadError> {
+    /// Passes records of the open frame while they fit.
+    fn drain(&mut self, room: &mut Room, pass: &mut Pass<'_>) -> Result<Drained, ReadError> {
         loop {
             let frame = self.frame.as_ref().expect("a frame is open after seek");
             let end = frame.header.end_offset();
@@ -188,11 +220,11 @@ impl OpenSegment {
             }
             let peeked = frame.place.peek(payload);
             let (bytes, place) = peeked.map_err(|f| self.failed(frame.at, f.into()))?;
-            if bytes.len() > *room && !records.is_empty() {
-                return Ok(Drained::Full);
+            if bytes.len() > room.bytes && !room.is_untouched {
+                return Ok(Drained::Full(frame.next));
             }
-            *room = room.saturating_sub(bytes.len());
-            records.push(frame.record(bytes).map_err(|f| self.failed(frame.at, f.into()))?);
+            *room = Room { bytes: room.bytes.saturating_sub(bytes.len()), is_untouched: false };
+            pass(frame, bytes).map_err(|f| self.failed(frame.at, f.into()))?;
             self.advance(place);
         }
     }
@@ -220,16 +252,28 @@ impl OpenSegment {
 impl OpenFrame {
     /// The record at the frame's place; its kind and index follow from its number in the frame.
     fn record(&self, bytes: &[u8]) -> Result<Record, Fault> {
-        let offset = Offset(self.next);
-        let number = self.next - self.header.first_offset;
-        let (events, leaves) = (u64::from(self.header.counts.events), u64::from(self.header.counts.leaves));
-        if number < events {
-            let event = record::event(bytes, &self.words, offset, self.header.first_leaf + number)?;
+        if let Some(event) = self.event(bytes)? {
             return Ok(Record::Event(Box::new(event)));
         }
+        let (events, leaves) = (u64::from(self.header.counts.events), u64::from(self.header.counts.leaves));
+        let (offset, number) = (Offset(self.next), self.number());
         if number < events + leaves {
             return Ok(Record::Leaf(offset, self.header.first_leaf + number - events, bytes.to_vec()));
         }
         Ok(Record::Fact(offset, record::fact(bytes)?))
+    }
+
+    /// The event at the frame's place; `None` when the record there is not one.
+    fn event(&self, bytes: &[u8]) -> Result<Option<StoredEvent>, Fault> {
+        let number = self.number();
+        if number >= u64::from(self.header.counts.events) {
+            return Ok(None);
+        }
+        record::event(bytes, &self.words, Offset(self.next), self.header.first_leaf + number).map(Some)
+    }
+
+    /// Which record of the frame is at its place.
+    fn number(&self) -> u64 {
+        self.next - self.header.first_offset
     }
 }
