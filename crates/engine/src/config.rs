@@ -362,7 +362,7 @@ const REPLAY_RATE: NonZeroU32 = NonZeroU32::new(2000).expect("not zero");
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { recent_mib: 24, intake_changes: 8192, lanes_mib: 32, replay_rate: REPLAY_RATE }
+        Self { recent_mib: 32, intake_changes: 8192, lanes_mib: 32, replay_rate: REPLAY_RATE }
     }
 }
 

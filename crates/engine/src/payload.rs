@@ -83,6 +83,16 @@ impl Event {
         Arc::new(View::new(&CloudEvent::from_event(&self.header, &private, self.placement)))
     }
 
+    /// What the event takes in memory, in bytes, the same at any time: its fixed parts, its names, and its payload.
+    /// Encoded for subscribers the payload is a little more than twice what is stored of it, and open it is no more.
+    pub(crate) fn cost(&self) -> usize {
+        let Self { decision, lanes, bytes, .. } = self;
+        let parts = size_of::<Self>() + size_of::<EventFacts>() + size_of::<View>();
+        let listed = decision.deny_subscribers.iter().chain(&decision.withhold);
+        let listed: usize = listed.map(|name| size_of::<String>() + name.len()).sum();
+        parts + NAMES + listed + size_of_val(lanes.as_slice()) + 2 * *bytes as usize
+    }
+
     /// The event as the lane of `subscriber` sees it.
     pub(crate) fn item(&self, subscriber: &str) -> Item {
         let Self { header, decision, offset, bytes, .. } = self;
@@ -177,13 +187,9 @@ pub(crate) struct Payloads {
 /// The shelf's share of the ring's bound.
 const SHELF_SHARE: usize = 3;
 
-/// What an event takes beside its stored bytes: header, routes, the intent's facts, and the attributes that its
-/// encoding spells out.
-const EVENT_OVERHEAD: usize = 3072;
-
-fn cost(event: &Event) -> usize {
-    2 * event.bytes as usize + EVENT_OVERHEAD
-}
+/// The names that an event spells out: its source's, and the versions of policy and schema in its decision and its
+/// intent's facts.
+const NAMES: usize = 512;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -205,13 +211,13 @@ impl Payloads {
     pub(crate) fn push(&self, events: &[Arc<Event>], end: Offset) {
         let mut ring = lock(&self.ring);
         for event in events {
-            ring.bytes += cost(event);
+            ring.bytes += event.cost();
             ring.events.push_back(Arc::clone(event));
         }
         ring.end = end;
         while ring.bytes > self.ring_bytes_max {
             let Some(oldest) = ring.events.pop_front() else { break };
-            ring.bytes -= cost(&oldest);
+            ring.bytes -= oldest.cost();
             ring.start = oldest.offset.next();
         }
     }
@@ -219,15 +225,15 @@ impl Payloads {
     /// Keeps an event that was read from disk for the attempt that follows.
     pub(crate) fn shelve(&self, event: Arc<Event>) {
         let mut shelf = lock(&self.shelf);
-        shelf.bytes += cost(&event);
+        shelf.bytes += event.cost();
         shelf.order.push_back(event.offset);
         if let Some(replaced) = shelf.events.insert(event.offset, event) {
-            shelf.bytes -= cost(&replaced);
+            shelf.bytes -= replaced.cost();
         }
         while shelf.bytes > self.ring_bytes_max / SHELF_SHARE {
             let Some(oldest) = shelf.order.pop_front() else { break };
             if let Some(dropped) = shelf.events.remove(&oldest) {
-                shelf.bytes -= cost(&dropped);
+                shelf.bytes -= dropped.cost();
             }
         }
     }

@@ -20,6 +20,7 @@ use writ_schema::registry::Registry;
 use writ_store::error::AppendError;
 use writ_store::log::{Appended, Commit, Log, LogReader, MemoryLog, Record, StoredEvent};
 
+mod memory;
 mod standing;
 
 use super::batch::Batch;
