@@ -5,6 +5,7 @@ pub(crate) mod express;
 mod findings;
 pub(crate) mod jobs;
 pub(crate) mod lanes;
+mod passage;
 pub(crate) mod reader;
 pub(crate) mod replays;
 mod start;

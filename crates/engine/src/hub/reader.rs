@@ -10,13 +10,14 @@ use writ_kernel::route::Router;
 use writ_model::cloudevent::Placement;
 use writ_model::envelope::PrivatePart;
 use writ_model::id::{Generation, Offset, SubjectId};
-use writ_model::taxonomy::PriorityClass;
+use writ_store::error::ReadError;
 use writ_store::log::{LogReader, Record, StoredEvent};
 use writ_store::seal;
 use writ_store::vault::{Purpose, Vault};
 
 use super::express::{Looker, Sight};
 use super::lanes::wanted;
+use super::passage::{Passage, Passages, Passed};
 use crate::payload::{Event, Outline, Payloads, Stretch};
 
 /// The vault, shared between the writer and the readers.
@@ -28,7 +29,8 @@ const LOAD_BYTES: usize = 128 << 10;
 /// Events of one load that lie further apart are looked for one by one.
 const NEAR: u64 = 1024;
 
-/// Bytes of log that one cold read covers at most; a lane that matches little reads again.
+/// Bytes of log that one cold read covers at most, for all lanes that are behind; a lane that matches little reads
+/// again.
 const COLD_READ_BYTES: usize = 1 << 20;
 
 /// Readers at a time: while one has the log, another opens what it read. More of them would wait for the log's
@@ -52,6 +54,8 @@ pub(crate) struct ColdReader {
 pub(super) struct Shared {
     /// For lanes and replays that read on.
     log: Mutex<Box<dyn LogReader>>,
+    /// What lanes had read of it. Locked before `log`, while a passage is read too: who wants the same one waits for it.
+    passages: Mutex<Passages>,
     /// For the attempts that follow far behind: each of the two goes forward, and a reader that jumps reads whole
     /// commits again.
     behind: Mutex<Box<dyn LogReader>>,
@@ -68,7 +72,14 @@ impl ColdReader {
         payloads: Arc<Payloads>,
     ) -> Self {
         let behind = Mutex::new(log.another());
-        let shared = Arc::new(Shared { log: Mutex::new(log), behind, vault, router, payloads });
+        let shared = Arc::new(Shared {
+            log: Mutex::new(log),
+            passages: Mutex::default(),
+            behind,
+            vault,
+            router,
+            payloads,
+        });
         Self { shared, room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
@@ -125,6 +136,15 @@ impl ColdReader {
     /// Records as they are stored. Blocking.
     pub(crate) fn records(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
         self.shared.read(from, bytes_max)
+    }
+
+    /// Events as they are stored, and where to read on: `from` where the log ends there. Blocking.
+    pub(crate) fn stored(
+        &self,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<(Vec<StoredEvent>, Offset), Unreadable> {
+        events(&self.shared.log, from, bytes_max)
     }
 
     /// A stored event with its payload opened by the keys of now. Blocking.
@@ -202,15 +222,14 @@ impl Shared {
         let mut met = Vec::new();
         let mut next = first;
         while missing.first().is_some_and(|offset| offset.0 < next.0.saturating_add(NEAR)) {
-            let records = read(&self.behind, next, LOAD_BYTES)?;
-            let passed = records.last().map_or(Offset(u64::MAX), |last| last.offset().next());
-            for record in records {
-                let Record::Event(stored) = record else { continue };
+            let (read, through) = events(&self.behind, next, LOAD_BYTES)?;
+            let passed = if through == next { Offset(u64::MAX) } else { through };
+            for stored in read {
                 let is_missing = missing.contains(&stored.offset);
                 if !is_missing && self.payloads.get(stored.offset).is_some() {
                     continue;
                 }
-                let event = match self.open(*stored) {
+                let event = match self.open(stored) {
                     Ok(event) => Arc::new(event),
                     Err(unreadable) if is_missing => return Err(unreadable),
                     Err(Unreadable) => continue,
@@ -224,7 +243,7 @@ impl Shared {
         Ok(met)
     }
 
-    /// Items need no payload: what is offered now may be sent much later, and is opened then.
+    /// Matching items from `stretch.from` on, and where to read on.
     fn offer(
         &self,
         base: LaneId,
@@ -232,27 +251,8 @@ impl Shared {
         stretch: Stretch,
     ) -> Result<(Vec<Item>, Offset), Unreadable> {
         let shown = self.payloads.shown();
-        let records = self.read(stretch.from, COLD_READ_BYTES.min(stretch.bytes_max.max(1 << 16)))?;
-        // At least one is stored there: a lane whose stretch begins at the end is not sent to the disk.
-        let mut next = records.last().ok_or(Unreadable)?.offset().next().min(shown);
-        let mut items = Vec::new();
-        let mut bytes = 0;
-        for record in records {
-            if record.offset() >= shown {
-                break;
-            }
-            let Record::Event(stored) = record else { continue };
-            if !self.goes_to(base, &stored) {
-                continue;
-            }
-            bytes += stored.bytes as usize;
-            if items.len() == stretch.items_max || (bytes > stretch.bytes_max && !items.is_empty()) {
-                next = stored.offset;
-                break;
-            }
-            items.push(outline(&stored).item(subscriber));
-        }
-        Ok((items, next))
+        let passage = self.passage(stretch.from)?;
+        Ok(passage.offer((base, subscriber), stretch, shown))
     }
 
     /// Matching express events from an offset on, and where to look on: one step of a search.
@@ -263,22 +263,35 @@ impl Shared {
         limit: usize,
     ) -> Result<(Vec<Sight>, Offset), Unreadable> {
         let shown = self.payloads.shown();
-        let records = self.read(from, COLD_READ_BYTES)?;
-        let mut next = records.last().ok_or(Unreadable)?.offset().next().min(shown);
-        let mut sights = Vec::new();
-        for record in records {
-            let Record::Event(stored) = record else { continue };
-            let class = stored.decision.class;
-            if class != PriorityClass::Express || stored.offset >= shown || !self.goes_to(base, &stored) {
-                continue;
-            }
-            if sights.len() == limit {
-                next = stored.offset;
-                break;
-            }
-            sights.push((stored.offset, stored.header.subject_id));
+        let passage = self.passage(from)?;
+        Ok(passage.express(base, from, limit, shown))
+    }
+
+    /// What the log has from an offset on, or from before it.
+    fn passage(&self, from: Offset) -> Result<Arc<Passage>, Unreadable> {
+        let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = self.log.lock().unwrap_or_else(PoisonError::into_inner).start();
+        if from < start {
+            return Err(unread(from, &ReadError::BehindRetention { from, start }));
         }
-        Ok((sights, next))
+        passages.holding(from, || {
+            let (events, through) = events(&self.log, from, COLD_READ_BYTES)?;
+            if through == from {
+                // At least one is stored there: a lane whose stretch begins at the end is not sent to the disk.
+                return Err(Unreadable);
+            }
+            Ok(Passage {
+                from,
+                through,
+                events: events.into_iter().map(|event| self.passed(event)).collect(),
+            })
+        })
+    }
+
+    fn passed(&self, stored: StoredEvent) -> Passed {
+        let StoredEvent { header, decision, offset, bytes, .. } = stored;
+        let lanes = wanted(&self.router, &header, decision.class);
+        Passed { header, decision, offset, bytes, lanes }
     }
 
     /// One event as a lane sees it; `None` when it is not for that lane, or not in the log any more.
@@ -341,10 +354,22 @@ impl Shared {
 
 fn read(log: &Mutex<Box<dyn LogReader>>, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-    log.read(from, bytes_max).map_err(|error| {
-        tracing::error!(offset = from.0, error = %error, "log read failed");
-        Unreadable
-    })
+    log.read(from, bytes_max).map_err(|error| unread(from, &error))
+}
+
+/// Events alone, and where to read on.
+fn events(
+    log: &Mutex<Box<dyn LogReader>>,
+    from: Offset,
+    bytes_max: usize,
+) -> Result<(Vec<StoredEvent>, Offset), Unreadable> {
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    log.events(from, bytes_max).map_err(|error| unread(from, &error))
+}
+
+fn unread(from: Offset, error: &ReadError) -> Unreadable {
+    tracing::error!(offset = from.0, error = %error, "log read failed");
+    Unreadable
 }
 
 fn outline(stored: &StoredEvent) -> Outline<'_> {

@@ -58,11 +58,10 @@ pub(super) fn from(shared: &Shared, errand: &Errand, stretch: Stretch) -> Result
 fn by_offset(shared: &Shared, errand: &Errand, from: Offset, mut room: Room) -> Result<Found, Unreadable> {
     let to = errand.order.to;
     let wanted = room.bytes.min(room.items * EVENT_BYTES).max(1 << 16);
-    let records = shared.cold.records(from, READ_BYTES.min(wanted))?;
-    let mut next = records.last().map_or(to, |last| last.offset().next().min(to));
+    let (read, through) = shared.cold.stored(from, READ_BYTES.min(wanted))?;
+    let mut next = if through == from { to } else { through.min(to) };
     let mut events = Vec::new();
-    for record in records.into_iter().take_while(|record| record.offset() < to) {
-        let Record::Event(event) = record else { continue };
+    for event in read.into_iter().take_while(|event| event.offset < to) {
         if !is_selected(shared, errand, &event) {
             continue;
         }
@@ -70,7 +69,7 @@ fn by_offset(shared: &Shared, errand: &Errand, from: Offset, mut room: Room) -> 
             next = event.offset;
             break;
         }
-        events.push(*event);
+        events.push(event);
     }
     Ok(Found { events, next })
 }
