@@ -17,7 +17,7 @@ use writ_model::time::Timestamp;
 use writ_model::verdict::Decision;
 use writ_schema::cloudevents::View;
 
-use crate::hub::express::Sighted;
+use crate::hub::express::{Sighted, sights};
 
 /// A committed event, its payload open until it is encoded for subscribers: thousands are in memory, and the
 /// encoding is the smaller form.
@@ -95,8 +95,16 @@ impl Event {
 
     /// The event as the lane of `subscriber` sees it.
     pub(crate) fn item(&self, subscriber: &str) -> Item {
+        self.outline().item(subscriber)
+    }
+
+    fn outline(&self) -> Outline<'_> {
         let Self { header, decision, offset, bytes, .. } = self;
-        Outline { header, decision, offset: *offset, bytes: *bytes }.item(subscriber)
+        Outline { header, decision, offset: *offset, bytes: *bytes }
+    }
+
+    fn goes_to(&self, base: LaneId) -> bool {
+        self.lanes.binary_search(&base).is_ok()
     }
 }
 
@@ -138,6 +146,28 @@ pub(crate) struct Stretch {
     pub(crate) bytes_max: usize,
 }
 
+impl Stretch {
+    /// Items of the events for a lane, as many as it asks for, and where to read on: at the first that is too many, or
+    /// at `end`. One that alone has too many bytes is given.
+    pub(crate) fn fill<'a>(
+        self,
+        events: impl Iterator<Item = Outline<'a>>,
+        subscriber: &str,
+        end: Offset,
+    ) -> (Vec<Item>, Offset) {
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        for event in events {
+            bytes += event.bytes as usize;
+            if items.len() == self.items_max || (bytes > self.bytes_max && !items.is_empty()) {
+                return (items, event.offset);
+            }
+            items.push(event.item(subscriber));
+        }
+        (items, end)
+    }
+}
+
 /// What memory can say to it.
 #[derive(Debug)]
 pub(crate) enum Offering {
@@ -164,6 +194,11 @@ impl Ring {
     fn get(&self, offset: Offset) -> Option<Arc<Event>> {
         let found = self.events.binary_search_by_key(&offset, |event| event.offset);
         found.ok().map(|at| Arc::clone(&self.events[at]))
+    }
+
+    fn from(&self, offset: Offset) -> impl Iterator<Item = &Event> {
+        let first = self.events.partition_point(|event| event.offset < offset);
+        self.events.range(first..).map(Arc::as_ref)
     }
 }
 
@@ -295,18 +330,11 @@ impl Payloads {
         if from < ring.start {
             return Sighted::Cold;
         }
-        let first = ring.events.partition_point(|event| event.offset < from);
-        let mut sights = Vec::new();
-        for event in ring.events.range(first..) {
-            if event.decision.class != PriorityClass::Express || event.lanes.binary_search(&base).is_err() {
-                continue;
-            }
-            if sights.len() == limit {
-                return Sighted::Found(sights, event.offset);
-            }
-            sights.push((event.offset, event.header.subject_id));
-        }
-        Sighted::Found(sights, ring.end)
+        let is_wanted =
+            |event: &&Event| event.decision.class == PriorityClass::Express && event.goes_to(base);
+        let express = ring.from(from).filter(is_wanted);
+        let (sights, next) = sights(express.map(|event| (event.offset, &event.header)), limit, ring.end);
+        Sighted::Found(sights, next)
     }
 
     /// What memory can offer to a lane that reads for `base`, the lane whose filter counts.
@@ -318,21 +346,9 @@ impl Payloads {
         if stretch.from < ring.start {
             return Offering::Cold;
         }
-        let first = ring.events.partition_point(|event| event.offset < stretch.from);
-        let mut items: Vec<Item> = Vec::new();
-        let mut bytes = 0;
-        for event in ring.events.range(first..) {
-            if event.lanes.binary_search(&base).is_err() {
-                continue;
-            }
-            bytes += event.bytes as usize;
-            if items.len() == stretch.items_max || (bytes > stretch.bytes_max && !items.is_empty()) {
-                let next = event.offset;
-                return Offering::Found(items, next);
-            }
-            items.push(event.item(subscriber));
-        }
-        Offering::Found(items, ring.end)
+        let events = ring.from(stretch.from).filter(|event| event.goes_to(base)).map(Event::outline);
+        let (items, next) = stretch.fill(events, subscriber, ring.end);
+        Offering::Found(items, next)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use writ_kernel::dispatch::{Item, LaneId};
+use writ_model::envelope::ClearHeader;
 use writ_model::id::{Offset, SubjectId};
 use writ_store::state::State;
 
@@ -40,6 +41,22 @@ pub(crate) enum Sighted {
     Cold,
     /// Matching express events, and where to look on.
     Found(Vec<Sight>, Offset),
+}
+
+/// Sights of express events, so many at most, and where to look on: at the first that is too many, or at `end`.
+pub(crate) fn sights<'a>(
+    express: impl Iterator<Item = (Offset, &'a ClearHeader)>,
+    limit: usize,
+    end: Offset,
+) -> (Vec<Sight>, Offset) {
+    let mut sights = Vec::new();
+    for (offset, header) in express {
+        if sights.len() == limit {
+            return (sights, offset);
+        }
+        sights.push((offset, header.subject_id));
+    }
+    (sights, end)
 }
 
 /// For whom a look is made.

@@ -9,7 +9,7 @@ use writ_model::id::Offset;
 use writ_model::taxonomy::PriorityClass;
 use writ_model::verdict::Decision;
 
-use super::express::Sight;
+use super::express::{Sight, sights};
 use crate::payload::{Outline, Stretch};
 
 /// Events in all that are kept, some half a KiB each: thirty lanes that are behind by about the same find what the
@@ -27,6 +27,13 @@ pub(super) struct Passed {
     pub(super) offset: Offset,
     pub(super) bytes: u32,
     pub(super) lanes: Vec<LaneId>,
+}
+
+impl Passed {
+    fn outline(&self) -> Outline<'_> {
+        let Self { header, decision, offset, bytes, .. } = self;
+        Outline { header, decision, offset: *offset, bytes: *bytes }
+    }
 }
 
 /// All events of the log between two offsets.
@@ -58,16 +65,8 @@ impl Passage {
         stretch: Stretch,
         shown: Offset,
     ) -> (Vec<Item>, Offset) {
-        let mut items = Vec::new();
-        let mut bytes = 0;
-        for Passed { header, decision, offset, bytes: size, .. } in self.of(base, stretch.from, shown) {
-            bytes += *size as usize;
-            if items.len() == stretch.items_max || (bytes > stretch.bytes_max && !items.is_empty()) {
-                return (items, *offset);
-            }
-            items.push(Outline { header, decision, offset: *offset, bytes: *size }.item(subscriber));
-        }
-        (items, self.through.min(shown))
+        let events = self.of(base, stretch.from, shown).map(Passed::outline);
+        stretch.fill(events, subscriber, self.through.min(shown))
     }
 
     /// Matching express events, and where to look on: one step of a search.
@@ -79,14 +78,7 @@ impl Passage {
         shown: Offset,
     ) -> (Vec<Sight>, Offset) {
         let express = self.of(base, from, shown).filter(|one| one.decision.class == PriorityClass::Express);
-        let mut sights: Vec<Sight> = Vec::new();
-        for event in express {
-            if sights.len() == limit {
-                return (sights, event.offset);
-            }
-            sights.push((event.offset, event.header.subject_id));
-        }
-        (sights, self.through.min(shown))
+        sights(express.map(|event| (event.offset, &event.header)), limit, self.through.min(shown))
     }
 }
 

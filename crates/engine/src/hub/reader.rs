@@ -135,11 +135,16 @@ impl ColdReader {
 
     /// Records as they are stored. Blocking.
     pub(crate) fn records(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
-        self.shared.read(from, bytes_max)
+        read(&self.shared.log, from, bytes_max)
+    }
+
+    /// The event at an offset as it is stored; `None` when there is none. Blocking.
+    pub(crate) fn stored_at(&self, offset: Offset) -> Result<Option<StoredEvent>, Unreadable> {
+        event_at(&self.shared.log, offset)
     }
 
     /// Events as they are stored, and where to read on: `from` where the log ends there. Blocking.
-    pub(crate) fn stored(
+    pub(crate) fn stored_from(
         &self,
         from: Offset,
         bytes_max: usize,
@@ -154,9 +159,8 @@ impl ColdReader {
 
     /// The event read and opened anew, shared with nobody; `None` when it is not in the log.
     pub(crate) async fn reopened(&self, offset: Offset) -> Result<Option<Event>, Unreadable> {
-        let read = move |shared: &Shared| match shared.read(offset, 1)?.into_iter().next() {
-            Some(Record::Event(stored)) if stored.offset == offset => shared.open(*stored).map(Some),
-            Some(Record::Event(_) | Record::Fact(..) | Record::Leaf(..)) | None => Ok(None),
+        let read = move |shared: &Shared| {
+            event_at(&shared.log, offset)?.map(|stored| shared.open(stored)).transpose()
         };
         self.blocking(read).await
     }
@@ -192,13 +196,13 @@ impl ColdReader {
 
     /// The oldest offset that the log still holds.
     pub(crate) fn start(&self) -> Offset {
-        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).start()
+        self.shared.start()
     }
 }
 
 impl Shared {
-    fn read(&self, from: Offset, bytes_max: usize) -> Result<Vec<Record>, Unreadable> {
-        read(&self.log, from, bytes_max)
+    fn start(&self) -> Offset {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).start()
     }
 
     /// Events in the order asked for, from memory where it has them by now.
@@ -270,7 +274,7 @@ impl Shared {
     /// What the log has from an offset on, or from before it.
     fn passage(&self, from: Offset) -> Result<Arc<Passage>, Unreadable> {
         let mut passages = self.passages.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = self.log.lock().unwrap_or_else(PoisonError::into_inner).start();
+        let start = self.start();
         if from < start {
             return Err(unread(from, &ReadError::BehindRetention { from, start }));
         }
@@ -300,12 +304,8 @@ impl Shared {
         if let Some(event) = self.payloads.get(offset) {
             return Ok(event.lanes.contains(&looker.lane).then(|| event.item(subscriber)));
         }
-        Ok(match read(&self.behind, offset, 1)?.into_iter().next() {
-            Some(Record::Event(stored)) if stored.offset == offset && self.goes_to(looker.lane, &stored) => {
-                Some(outline(&stored).item(subscriber))
-            }
-            Some(Record::Event(_) | Record::Fact(..) | Record::Leaf(..)) | None => None,
-        })
+        let stored = event_at(&self.behind, offset)?.filter(|stored| self.goes_to(looker.lane, stored));
+        Ok(stored.map(|stored| outline(&stored).item(subscriber)))
     }
 
     fn goes_to(&self, base: LaneId, stored: &StoredEvent) -> bool {
@@ -365,6 +365,12 @@ fn events(
 ) -> Result<(Vec<StoredEvent>, Offset), Unreadable> {
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
     log.events(from, bytes_max).map_err(|error| unread(from, &error))
+}
+
+/// The event at an offset; `None` when another record is there, or nothing.
+fn event_at(log: &Mutex<Box<dyn LogReader>>, offset: Offset) -> Result<Option<StoredEvent>, Unreadable> {
+    let (events, _) = events(log, offset, 1)?;
+    Ok(events.into_iter().next().filter(|event| event.offset == offset))
 }
 
 fn unread(from: Offset, error: &ReadError) -> Unreadable {

@@ -1,7 +1,7 @@
 //! Which events a replay reads next: by the subject index, or record by record.
 
 use writ_model::id::Offset;
-use writ_store::log::{Record, StoredEvent};
+use writ_store::log::StoredEvent;
 
 use super::{Errand, Shared};
 use crate::hub::reader::Unreadable;
@@ -58,7 +58,7 @@ pub(super) fn from(shared: &Shared, errand: &Errand, stretch: Stretch) -> Result
 fn by_offset(shared: &Shared, errand: &Errand, from: Offset, mut room: Room) -> Result<Found, Unreadable> {
     let to = errand.order.to;
     let wanted = room.bytes.min(room.items * EVENT_BYTES).max(1 << 16);
-    let (read, through) = shared.cold.stored(from, READ_BYTES.min(wanted))?;
+    let (read, through) = shared.cold.stored_from(from, READ_BYTES.min(wanted))?;
     let mut next = if through == from { to } else { through.min(to) };
     let mut events = Vec::new();
     for event in read.into_iter().take_while(|event| event.offset < to) {
@@ -85,7 +85,8 @@ fn by_subject(shared: &Shared, errand: &Errand, from: Offset, mut room: Room) ->
     let mut next = if offsets.len() == limit { offsets[limit - 1].next() } else { known };
     let mut events = Vec::new();
     for offset in offsets {
-        let Some(event) = stored(shared, offset)?.filter(|event| is_selected(shared, errand, event)) else {
+        let Some(event) = shared.cold.stored_at(offset)?.filter(|event| is_selected(shared, errand, event))
+        else {
             continue;
         };
         if !room.takes(&event, events.len()) {
@@ -115,14 +116,6 @@ fn looked_up(
     }
     offsets.sort_unstable();
     Ok(offsets)
-}
-
-fn stored(shared: &Shared, offset: Offset) -> Result<Option<StoredEvent>, Unreadable> {
-    let first = shared.cold.records(offset, 1)?.into_iter().next();
-    Ok(match first {
-        Some(Record::Event(event)) if event.offset == offset => Some(*event),
-        Some(Record::Event(_) | Record::Fact(..) | Record::Leaf(..)) | None => None,
-    })
 }
 
 /// The subscriber wants it, and the replay selects it.
