@@ -58,7 +58,7 @@ async fn what_is_past_its_class_leaves_the_log_with_its_rows_and_the_rest_stays(
     push(&rig, 200..MANY).await;
     let kept = format!("/v1/events/{}", rig.push(&phone).await.event_id());
     let start = begins_later(&rig).await;
-    // What is read of the log may be told a little later than it is in it.
+    // It is in the log before derived state tells of it.
     let stays = rig.get_until(&kept, |answer| answer.status == 200).await.json();
     let of_first = rig.get(&format!("/v1/subjects/{first}/events")).await;
     assert_eq!(of_first.json()["events"].as_array().map(Vec::len), Some(1), "{}", of_first.text);
